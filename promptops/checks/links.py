@@ -234,7 +234,7 @@ def links_problem(allowed: Sequence[str]) -> str:
     for name in allowed:
         plain = name.removeprefix("*.")
         if "{{" not in name and (not plain.strip(". ") or re.search(r"[/\\:@*?#\s]", plain)):
-            return f"`{name}` is no host: write `example.org`, or `*.example.org` for what is below it"
+            return f"`{name}` is not a host: write `example.org`, or `*.example.org` for what is below it"
     return ""
 
 

@@ -61,7 +61,7 @@ def read_redaction_rule(item: Any, *, python: bool) -> RedactionRule:
         return RedactionRule(item)
     if not isinstance(item, Mapping):
         raise Invalid(
-            f"`{item!s:.60}` is no kind of data to redact", hint=f"known: {', '.join(REDACTION_KINDS)}"
+            f"`{item!s:.60}` is not a kind of data to redact", hint=f"known: {', '.join(REDACTION_KINDS)}"
         )
     known = set(item) == {"regex", "name"} or {"python"} <= set(item) <= _PYTHON_KEYS
     if not known or not all(isinstance(item[key], str) for key in item if key != "timeout"):

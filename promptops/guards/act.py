@@ -24,8 +24,8 @@ from promptops.registry import CheckResult, GuardDecision, GuardDeed
 
 GRADED_SECONDS = 10.0  # that a guard waits for a model
 PYTHON_SECONDS = 2.0  # and for a function of the project
-_NOWHERE = "what it found stands nowhere that could be redacted"
-_IN_TOOL = "what it found stands in a tool of the caller, where nothing is redacted"
+_NOWHERE = "what it found is not in a place that can be redacted"
+_IN_TOOL = "what it found is in a tool of the caller, where nothing is redacted"
 Tools = Sequence[Mapping[str, Any]]
 _DEEDS: Mapping[str, GuardDeed] = {
     "block": "blocked",

@@ -91,7 +91,7 @@ def compile_guards(prompt: Prompt, root: Path | None = None) -> CompiledGuards:
         if each.guard.do == "redact" and not each.finds_spans:
             raise Invalid(
                 f"{prompt.path}: the guard {each.guard.name} cannot redact: "
-                f"`{each.guard.check.kind}` does not say where in a text what it finds stands",
+                f"`{each.guard.check.kind}` does not say where in a text its findings are",
                 hint=f"checks that redact: {', '.join(_redacting_forms())}; else `do: block`",
             )
         _check_replacement(prompt, each.guard)

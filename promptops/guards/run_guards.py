@@ -45,7 +45,7 @@ def guarded_inputs(
     guards = project_guards(prompt, root)
     if not called and any(guard.changes for guard in prompt.guards):
         raise Invalid(
-            f"guards of {prompt.name} act on calls: no client of one's own can make them",
+            f"guards of {prompt.name} act on calls, so your own client cannot make them",
             hint="run it through promptops, or let its guards `do: flag`",
         )
     seen = guard_inputs(guards.inputs, inputs, tools)

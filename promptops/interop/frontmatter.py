@@ -37,7 +37,7 @@ def read_front_matter(text: str, shown: str, *, comments: bool = False) -> Front
     above = "\n" * (start + 1)  # positions are those of the file
     document = parse_yaml((above + "\n".join(lines[start + 1 : end]) + "\n").encode(), shown)
     if not isinstance(document.data, dict | None):
-        raise Invalid(f"{shown}:{start + 1}: the front matter is no mapping of keys to values")
+        raise Invalid(f"{shown}:{start + 1}: the front matter is not a mapping")
     return FrontMatter(document, "\n".join(lines[end + 1 :]), end + 2, declared=True)
 
 

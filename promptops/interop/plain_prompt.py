@@ -17,14 +17,14 @@ Written = Callable[[Pieces], str]
 _INCLUDE = re.compile(r"\{%-?\s*include\s+['\"]([^'\"]+)['\"]\s*-?%\}")
 _MAX_INCLUDES = 100  # of a text, each within another too
 _ELSEWHERE: Mapping[str, str] = {
-    "fallback": "one model is asked there",
-    "caller_tools": "nothing there has callers that add tools",
-    "guards": "nothing there looks at texts before and after a call",
-    "max_input_tokens": "tokens are not counted there beforehand",
-    "log": "what is logged is said in promptops alone",
-    "review": "answers are not released there",
-    "retention": "what is kept is said in promptops alone",
-    "probes": "models are watched by promptops alone",
+    "fallback": "the format has one model",
+    "caller_tools": "callers cannot add tools there",
+    "guards": "the format has no guards",
+    "max_input_tokens": "tokens are not counted before a call there",
+    "log": "logging is configured only in promptops",
+    "review": "the format has no review of answers",
+    "retention": "retention is configured only in promptops",
+    "probes": "only promptops monitors models",
 }
 
 
@@ -72,12 +72,10 @@ class PlainExport:
         expanded = self.expand(template)
         pieces = pieces_of(expanded)
         if pieces is None:
-            self.say(
-                key, "lost", "its template does more than put inputs into their places: written as it is"
-            )
+            self.say(key, "lost", "its template does more than insert inputs: written unchanged")
             return template
         if expanded != template:
-            self.say(key, "changed", "the partials that it includes are written out")
+            self.say(key, "changed", "its partials are written out")
         else:
             self.say(key, "kept")
         return self.written(pieces)
@@ -100,7 +98,7 @@ class PlainExport:
         output = self.prompt.output
         for key in ("repair", "extract"):
             if output and getattr(output, key):
-                self.say(f"output.{key}", "lost", "an answer is taken as it comes")
+                self.say(f"output.{key}", "lost", "an answer is taken as it is")
 
     def inputs(self, *, defaults: bool = False) -> None:
         """Inputs are texts there; whatever else is declared of one is lost."""

@@ -72,7 +72,7 @@ class SourceFolder:
         real = os.path.realpath(Path(self._real) / named)
         if not real.startswith(self._real.rstrip(os.sep) + os.sep):
             raise Invalid(
-                f"{named} lies outside of {self._shown}, the folder of the source",
+                f"{named} is outside of {self._shown}, the folder of the source",
                 hint="copy the file beside the source; nothing outside is read",
             )
         return real

@@ -43,8 +43,8 @@ def read_sources(
     for name, path, below in found:
         by_content = source == AUTO and not SOURCES[name].names
         if by_content and (prompt := _prompt_there(path, settings)):
-            hint = "nothing has to be imported; name its source where it is another tool's file"
-            unreadable.append(Unreadable(name, str(path), f"it is the prompt `{prompt}` already", hint))
+            hint = "nothing to import; name its source if it is another tool's file"
+            unreadable.append(Unreadable(name, str(path), f"it is already the prompt `{prompt}`", hint))
             continue
         try:
             done = SOURCES[name].read(path, _below(target, below), project)

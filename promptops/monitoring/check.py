@@ -270,7 +270,7 @@ def _notes(state: TargetState, last_call: str | None, now: float) -> list[str]:
     elif last_call < utc_text(now - _SILENT_DAYS * 86_400):
         found.append(f"no call since {last_call[:10]}: nothing new to look at")
     if "errors" in state.watches and "input_chars" not in state.watches:
-        found.append("inputs are not looked at: they are not kept as they are (`log: {inputs: full}`)")
+        found.append("inputs are not monitored: the log does not keep them (`log: {inputs: full}`)")
     if not state.watches.keys() & {"probe_errors"}:
-        found.append("no probes are logged: a change of the provider shows in quality alone")
+        found.append("no probes are logged: a change of the provider shows only in quality")
     return found

@@ -70,7 +70,7 @@ _ALL = (
     Metric("novelty", "inputs", "new words and phrases in inputs", _USERS, number=True),
     Metric("semantic_distance", "inputs", "distance from what inputs usually mean", _USERS, number=True),
     Metric("probe_errors", "probes", "probes that fail", "is the provider up, and the key valid?"),
-    Metric("probe_changed", "probes", "probes answered otherwise than before", _PROVIDER),
+    Metric("probe_changed", "probes", "probes answered differently than before", _PROVIDER),
     Metric("probe_failed_checks", "probes", "probes that fail a check", f"{_LOOK}; eval another model"),
     Metric("probe_refusals", "probes", "probes that are declined", f"{_LOOK}; eval another model"),
     Metric("probe_chars", "probes", "length of answers to probes", _LOOK, number=True),

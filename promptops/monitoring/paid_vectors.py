@@ -31,7 +31,7 @@ class PaidVectors:
         catalog, most = Catalog.load(settings), options.max_cost
         if most is not None and options.assume_cost is None and catalog.price(model) is None:
             raise Invalid(
-                f"the price of {model} is unknown, so that --max-cost cannot be kept",
+                f"the price of {model} is unknown, so --max-cost cannot be enforced",
                 hint="--assume-cost USD says what one call costs, or give prices under `models:`",
             )
         prices = Prices(catalog, options.assume_cost)

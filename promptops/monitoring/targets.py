@@ -45,7 +45,7 @@ def find_targets(
     for name in names:
         reference = parse_reference(name, settings)
         if reference.rev is not None:
-            raise Invalid(f"{name} names a revision; channels are watched", hint=reference.name)
+            raise Invalid(f"{name} names a revision; monitoring needs a channel", hint=reference.name)
         if reference.channel is not None:
             some = [(reference.name, reference.channel)]
         else:

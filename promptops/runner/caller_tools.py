@@ -53,7 +53,7 @@ class CallerTools:
             raise CallerToolsRefused(f"more than {MAX_TOOLS} tools are not sent")
         for tool in self.tools:
             if problem := _tool_problem(tool):
-                raise CallerToolsRefused(f"a tool is no function that can be sent: {problem}")
+                raise CallerToolsRefused(f"a tool is not a function that can be sent: {problem}")
         if problem := json_data_problem(dict(self.parameters)):
             raise CallerToolsRefused(f"a parameter cannot be used: {problem}")
         check_tools(self.tools)

@@ -45,7 +45,7 @@ def read_number(query: Mapping[str, str], name: str, least: int = 0) -> int:
     """A whole number from ``least``, which it is where none is given. Raises Invalid."""
     text = query.get(name, str(least))
     if not (text.isascii() and text.isdecimal() and len(text) <= 7 and least <= int(text) <= _MOST):
-        raise Invalid(f"{name}: {text!r:.80} is no number from {least} to {_MOST:,}")
+        raise Invalid(f"{name}: {text!r:.80} is not a number from {least} to {_MOST:,}")
     return int(text)
 
 

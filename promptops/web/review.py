@@ -116,7 +116,7 @@ async def _start(request: web.Request) -> web.StreamResponse:
     viewer, form = require_role(request, "reviewer"), await read_form(request)
     sample = form.get("sample", "30").strip()
     if not sample.isascii() or not sample.isdigit() or len(sample) > 6:
-        raise Invalid(f"{sample!r:.40} is no number of answers")
+        raise Invalid(f"{sample!r:.40} is not a number of answers")
     wanted = QueueRequest(
         target=form.get("target", "").strip(),
         by=_reviewer(viewer),

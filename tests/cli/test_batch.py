@@ -207,7 +207,7 @@ class TestOut:
         done = cli("batch", "greet", "in.jsonl", "--out", "notes.txt")
         assert (done.code, "something other than results" in done.err) == (4, True)
         done = cli("batch", "greet", "in.jsonl", "--out", "./in.jsonl")
-        assert (done.code, "is the file to be run" in done.err) == (4, True)
+        assert (done.code, "is the input file" in done.err) == (4, True)
         done = cli("batch", "greet", "in.jsonl", "--out", "no/such/folder")
         assert (done.code, "cannot write" in done.err) == (4, True)
         assert done.err.endswith("make its folder first: mkdir -p no/such\n")

@@ -56,7 +56,7 @@ def test_a_detached_job_is_collected_from_anywhere_by_the_version_that_was_meant
     (job,) = jobs(cli)
     assert (job["state"], job["answered"], job["collected_at"] is None) == ("ended", 8, False)
     assert "collected" in cli("jobs", "list").out
-    assert "no job waits" in cli("jobs", "collect").err
+    assert "no jobs are waiting" in cli("jobs", "collect").err
 
 
 @pytest.mark.usefixtures("provider")
@@ -156,7 +156,7 @@ def test_a_job_that_the_provider_has_deleted_can_be_cancelled(
     assert cli("jobs", "collect").code == 5
 
     assert {run["state"] for run in rows(folder)} == {"interrupted"}
-    assert "no job waits" in cli("jobs", "collect").err
+    assert "no jobs are waiting" in cli("jobs", "collect").err
     assert cli(*BATCH).code == 0
     assert outputs((folder.path / "out.jsonl").read_text()) == greetings(8)
 

@@ -101,7 +101,7 @@ def test_names_that_are_paths_or_worse_reach_nothing(client: Client, name: str) 
             "at most 100 entries",
         ),
         ({"inputs": {"name": "Ada"}, "metadata": {"k": "x" * 100_000}}, 400, "of 100,000 characters"),
-        ({"inputs": {"name": "Ada"}, "tools": [{"\ud800": None}]}, 400, "a tool is no function"),
+        ({"inputs": {"name": "Ada"}, "tools": [{"\ud800": None}]}, 400, "a tool is not a function"),
         ({"messages": []}, 400, "`messages` or `inputs` is missing"),
         ({"messages": "Ada"}, 400, "a list of at most 10,000 messages"),
         ({"messages": [{}] * 10_001}, 400, "a list of at most 10,000 messages"),

@@ -177,7 +177,7 @@ def test_partials_with_conditions_are_files_of_their_prompt(repo: Repo, cli: Cli
         ("---\nmodel: !!python/object:os.system {}\n---\nx", "tag"),
         ("---\na: &a [*a]\n---\nx", "a.prompt"),
         ("---\nmodel: [\n---\nx", "a.prompt"),
-        ("---\n- a\n---\nx", "no mapping"),
+        ("---\n- a\n---\nx", "not a mapping"),
         ("---\nmodel: x\n", "not closed"),
         ("---\nmodel: gpt-4o\n---\n", "no text to send"),
         ("", "no text to send"),

@@ -67,7 +67,7 @@ def test_a_hint_for_several_files_is_given_once(cli: Cli, repo: Repo) -> None:
     for name in ("one", "two"):
         repo.write(f"old/{name}.yaml", "env: {}\n")
     done = cli("import", "llm", "old")
-    assert (done.code, done.out.count("no template of llm"), done.err.count("one has the keys")) == (4, 2, 1)
+    assert (done.code, done.out.count("not a template of llm"), done.err.count("one has the keys")) == (4, 2, 1)
 
 
 def test_an_empty_mapping_is_no_loss(cli: Cli, repo: Repo) -> None:
@@ -77,7 +77,7 @@ def test_an_empty_mapping_is_no_loss(cli: Cli, repo: Repo) -> None:
 
 def test_a_file_of_another_tool_is_no_template_of_llm(cli: Cli, repo: Repo) -> None:
     repo.write("hi.prompt.yml", PINNED)
-    assert "no template of llm" in cli("import", "llm", "hi.prompt.yml").out
+    assert "not a template of llm" in cli("import", "llm", "hi.prompt.yml").out
     repo.write("hi.yaml", "model: gpt-5.4-mini-2026-03-17\n")
     assert cli("import", "llm", "hi.yaml").code == 0
 
@@ -141,7 +141,7 @@ def test_a_prompt_of_ours_is_not_imported(cli: Cli, greeting: Repo) -> None:
         "prompts/bare.yaml", "model: local/smollm2-135m-instruct\nmessages: [{role: user, content: x}]\n"
     )
     done = cli("import", "prompts/bare.yaml", "--force")
-    assert (done.code, "it is the prompt `bare` already" in done.out) == (4, True)
+    assert (done.code, "it is already the prompt `bare`" in done.out) == (4, True)
 
 
 def test_an_export_as_json_holds_what_is_written_nowhere(cli: Cli, greeting: Repo) -> None:

@@ -229,8 +229,8 @@ def test_functions_are_read_and_never_run(repo: Repo) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("- a list", "no template of llm"),
-        ("a: 1", "no template of llm"),
+        ("- a list", "not a template of llm"),
+        ("a: 1", "not a template of llm"),
         ("prompt: [a]", "`prompt` is a text"),
         ("prompt: !!python/name:os.system x", "the tag"),
         ("prompt: x\n---\nprompt: y", "a second YAML document"),

@@ -196,8 +196,8 @@ def test_a_chat_request_becomes_a_prompt(repo: Repo) -> None:
     ]
     assert content["output"] == {"schema": {"type": "object"}}
     assert content["parameters"] == {"logit_bias": {"1": 2}}
-    assert keys["stream"] == ("lost", "said with each call, not in a prompt")
-    assert keys["messages[4].content"] == ("lost", "it is no text")
+    assert keys["stream"] == ("lost", "set in each call, not in a prompt")
+    assert keys["messages[4].content"] == ("lost", "it is not a text")
     assert keys["messages[5]"][0] == "lost"
     assert keys["messages[2].content[0]"][0] == "lost"
     assert "moves; to pin it" in keys["model"][1]
@@ -301,14 +301,14 @@ def test_python_is_read_and_what_is_known_late_is_said_by_line(repo: Repo) -> No
     assert keys["prompt"] == ("changed", "pmpt_agent, no version, variables: none")
     assert keys["max_output_tokens"] == (
         "lost",
-        "line 15: `n` is known when the code runs: write its value down",
+        "line 15: `n` is known only when the code runs: write its value down",
     )
     assert keys["**extra"] == (
         "lost",
-        "line 17: `extra` is known when the code runs: look there what it adds",
+        "line 17: `extra` is known only when the code runs: see there what it adds",
     )
     assert keys["messages[2]"][0] == "lost"
-    assert 'id `os.environ["PROMPT"]` is known when the code runs' in keys["(the request)"][1]
+    assert 'id `os.environ["PROMPT"]` is known only when the code runs' in keys["(the request)"][1]
     assert all(one.file == "app.py" and one.line for one in done.findings)
 
 
@@ -323,10 +323,10 @@ def test_javascript_is_read_and_what_is_known_late_is_said_by_line(repo: Repo) -
     keys = results(done)
     assert keys["...extra"] == (
         "lost",
-        "line 9: `extra` is known when the code runs: look there what it adds",
+        "line 9: `extra` is known only when the code runs: see there what it adds",
     )
-    assert keys["input"] == ("lost", "the prompt is as at app.ts:3, and this is not said there")
-    assert keys["pmpt_old"] == ("lost", "no call could be read there: its variables are not known")
+    assert keys["input"] == ("lost", "the prompt is taken from app.ts:3, which does not have this")
+    assert keys["pmpt_old"] == ("lost", "no call could be read there: its variables are unknown")
 
 
 def test_texts_of_javascript() -> None:
@@ -351,10 +351,10 @@ def test_curl_is_read_and_its_files_are_not(repo: Repo) -> None:
     ]
     notes = [one.note for one in done.findings if one.key == "(the request)"]
     assert notes == [
-        "line 5: the data of curl is no JSON that stands there: @body.json",
+        "line 5: the data of curl is not literal JSON: @body.json",
         "there is no message in it",
-        "line 8: the data of curl is no JSON that stands there: 'not json'",
-        "line 9: the data of curl is no JSON that stands there: '[1]'",
+        "line 8: the data of curl is not literal JSON: 'not json'",
+        "line 9: the data of curl is not literal JSON: '[1]'",
     ]
 
 
@@ -388,13 +388,13 @@ def test_a_folder_lists_every_use_and_one_prompt_an_id(repo: Repo, cli: Cli, tmp
             "changed",
             "pmpt_aa11bb22cc, version 3, variables: b; as at src/app.py:1",
         ),
-        ("src/b/job.js", 1, "model", "lost", "the prompt is as at src/app.py:1, and this is not said there"),
+        ("src/b/job.js", 1, "model", "lost", "the prompt is taken from src/app.py:1, which does not have this"),
         (
             "src/broken.py",
             2,
             "pmpt_broken",
             "lost",
-            "no call could be read there: its variables are not known",
+            "no call could be read there: its variables are unknown",
         ),
         ("src/settings.toml", 1, "pmpt_aa11bb22cc", "changed", "a prompt here has this id"),
         (
@@ -402,12 +402,12 @@ def test_a_folder_lists_every_use_and_one_prompt_an_id(repo: Repo, cli: Cli, tmp
             3,
             "pmpt_else",
             "lost",
-            "no call could be read there: its variables are not known",
+            "no call could be read there: its variables are unknown",
         ),
         ("src/broken.py", None, "(the file)", "lost", "src/broken.py:1: not Python: invalid syntax"),
-        ("src/link.py", None, "(the file)", "lost", "link.py lies outside of src, the folder of the source"),
+        ("src/link.py", None, "(the file)", "lost", "link.py is outside of src, the folder of the source"),
     ]
-    assert told["next"][0] == "where no model is named, pin one: --model does it for all"
+    assert told["next"][0] == "where no model is named, pin one: --model does so for all"
     assert told["next"][1] == "paste the text of pmpt_aa11bb22cc from OpenAI's dashboard into pmpt_aa11bb22"
     plain = cli("import", "openai", "src")
     assert "undeclared-variable" in plain.out

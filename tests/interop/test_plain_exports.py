@@ -301,8 +301,8 @@ def test_prompt_yml_says_what_it_cannot_hold(rich: Repo, cli: Cli) -> None:
         "output.repair",
         "metadata",
     }
-    assert keys["messages[0]"] == ("changed", "the partials that it includes are written out")
-    assert keys["messages[0].role"] == ("changed", "system: there is no developer")
+    assert keys["messages[0]"] == ("changed", "its partials are written out")
+    assert keys["messages[0].role"] == ("changed", "system: there is no role developer")
     assert keys["checks[8]"] == ("changed", "2 of 5 passes there")
     assert keys["inputs.mail"] == ("lost", "a placeholder is a text, with no maxLength")
 

@@ -257,7 +257,7 @@ def test_a_reasoning_model_is_given_its_own_limit(repo: Repo) -> None:
         Finding(
             "modelParameters.maxTokens",
             "changed",
-            "max_completion_tokens, as reasoning models have it",
+            "max_completion_tokens, as reasoning models call it",
             "a.prompt.yml",
             2,
         )
@@ -277,7 +277,7 @@ REFUSED = [
     ("messages: [{role: user, content: [x]}]", "a content is a text"),
     ("messages: !!python/object:os.system [x]", "the tag `!!python/object:os.system` is not read"),
     (f"{HI}\nresponseFormat: json_schema\njsonSchema: '['", "not JSON"),
-    (f"{HI}\nresponseFormat: json_schema\njsonSchema: 7", "no JSON object"),
+    (f"{HI}\nresponseFormat: json_schema\njsonSchema: 7", "not a JSON object"),
     ("messages: " + "[" * 200 + "]" * 200, "nested deeper"),
     (f"{BOMB}\nmessages: *g", "expand to too much data"),
     (
@@ -303,5 +303,5 @@ def test_a_link_to_a_file_outside_is_not_read(repo: Repo, tmp_path: Path, cli: C
     (repo.path / "in.prompt.yml").symlink_to(tmp_path / "secret.prompt.yml")
     done = cli("import", "in.prompt.yml")
     assert done.code == 4
-    assert "lies outside" in done.out
+    assert "is outside" in done.out
     assert not (repo.path / "prompts").exists()

@@ -102,7 +102,7 @@ def test_the_second_format(repo: Repo, cli: Cli) -> None:
     }
     assert found["displayName"][0] == "changed"
     assert found["[tone=…]"][0] == "changed"
-    assert "must be given" in found["inputs[8]"][1]
+    assert "is required here" in found["inputs[8]"][1]
     text = (repo.path / "prompts/second.yaml").read_text("utf-8")
     assert "sk-x" not in text
     assert "sk-y" not in text
@@ -239,7 +239,7 @@ def test_mustache(repo: Repo, cli: Cli) -> None:
         ("---\nmodel: gpt-4\n---\n", "no text to send"),
         ("---\nmodel: gpt-4\n", "not closed"),
         ("---\nmodel: gpt-4\n---\n\nsystem:\n{{ x", "a.prompty:6: "),
-        ("---\nmodel: gpt-4\n---\n{% if a %}\nuser:\n{% endif %}", "a.prompty:5: a role inside of a block"),
+        ("---\nmodel: gpt-4\n---\n{% if a %}\nuser:\n{% endif %}", "a.prompty:5: a role inside a block"),
         ("a{% if a -%}\nuser:\nx{% endif %}", "shares its line with a tag"),
         ("{# c #}user:\nx", "shares its line with a tag"),
         ("---\ntags: [x]\n---\nfunction:\nx", "role function"),
@@ -248,10 +248,10 @@ def test_mustache(repo: Repo, cli: Cli) -> None:
         ("{% for m in h %}\n{{m.role}}:\nx {{m.content}}\n{% endfor %}", "list of messages is an input"),
         ("{% for m in h %}\n{{m.role}}:\n{{m.content}}\n{% endfor %}\nand", "belongs to the last of them"),
         ("---\ninputs: [{name: t, kind: audio}]\n---\n{{t}}", "kind audio"),
-        ("---\ninputs: [{name: t, kind: thread}]\n---\n{{t | upper}}", "stands where a text does"),
+        ("---\ninputs: [{name: t, kind: thread}]\n---\n{{t | upper}}", "is where a text is expected"),
         (
             "---\ninputs: [{name: t, kind: thread}]\n---\n{% if t %}{{t}}{% endif %}",
-            "stands where a text does",
+            "is where a text is expected",
         ),
         ("---\ninputs: [{name: t, kind: thread}, {name: u, kind: thread}]\n---\n{{t}}{{u}}", "two inputs"),
         ("---\ninputs: [x]\n---\n{{t}}", "a property has no name"),
@@ -261,7 +261,7 @@ def test_mustache(repo: Repo, cli: Cli) -> None:
         ("---\ntemplate: mustache\n---\n{{=<% %>=}}", "a change of the tags"),
         ("---\ntemplate: mustache\n---\n{{#a}}", "is not closed"),
         ("---\ntemplate: mustache\n---\n{{/a}}", "closes no section"),
-        ("---\ntemplate: mustache\n---\n{{a-b}}", "no name that is translated"),
+        ("---\ntemplate: mustache\n---\n{{a-b}}", "a name that is not translated"),
         ("---\ntemplate: mustache\n---\n{{a", "not closed"),
         ("---\ntemplate: mustache\n---\n" + "{{#a}}" * 50, "nested more than"),
         ("---\ntemplate: mustache\n---\n" + "{{a}}" * 21_000, "more than 20,000 tags"),
@@ -317,7 +317,7 @@ def test_references_stay_within_the_folder(repo: Repo, cli: Cli, monkeypatch: py
     assert metadata["h"] == "${other:x}"
     assert imported("a").description == "a text"
     assert rendered("a", {}) == [("system", "x from yaml")]
-    assert "lies outside" in done.out
+    assert "is outside" in done.out
     assert "more than 10 deep" in done.out
 
 

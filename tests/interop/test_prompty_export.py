@@ -119,9 +119,9 @@ def _settings() -> Settings:
     [
         ([{"role": "user", "content": "a\nuser:\nb"}], {}, "reads as the beginning of another"),
         ([{"role": "user", "content": "a\nuser: \n{% if 1 %}x{% endif %}"}], {}, "reads as the beginning"),
-        ([{"role": "user", "content": "{% if 1 %}\nuser:\n{% endif %}"}], {}, "a role inside of a block"),
+        ([{"role": "user", "content": "{% if 1 %}\nuser:\n{% endif %}"}], {}, "a role inside a block"),
         ([{"role": "tool", "content": "x", "tool_call_id": "1"}], {}, "the role tool"),
-        ([{"insert": "h"}, {"insert": "h"}], {"inputs": {"h": "messages"}}, "stands where a text does"),
+        ([{"insert": "h"}, {"insert": "h"}], {"inputs": {"h": "messages"}}, "is where a text is expected"),
     ],
 )
 def test_what_cannot_be_a_prompty_file_is_refused(
@@ -141,7 +141,7 @@ def test_calls_of_tools_and_parts_are_named(repo: Repo) -> None:
     )
     notes = {finding.key: finding.note for finding in findings}
     assert "tool_calls" in notes["messages[1]"]
-    assert "other blank lines, or other parts" in notes["messages"]
+    assert "blank lines or parts differently" in notes["messages"]
     assert text.endswith("user:\na\n\nb\n\nassistant:\nx\n")
 
 

@@ -172,4 +172,4 @@ def test_inputs_that_are_not_kept_are_not_looked_at(repo: Repo, inputs_hash: str
     metrics = {each.name for each in found.metrics}
     assert "failed_checks" in metrics
     assert "input_chars" not in metrics
-    assert any("inputs are not looked at" in text for text in found.notes)
+    assert any("inputs are not monitored" in text for text in found.notes)

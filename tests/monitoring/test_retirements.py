@@ -34,5 +34,5 @@ def test_a_provider_that_does_not_answer_is_named(watched: WatchedLog, cli: Cli,
     provider.script = status(401)
     done = cli(*TARGET, "--online", "--exit-code")
     assert done.code == 4
-    assert "openai was not asked when it ends models: " in done.err
+    assert "openai was not asked for end dates of models: " in done.err
     assert cli(*TARGET).code == 0

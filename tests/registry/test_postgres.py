@@ -133,15 +133,15 @@ class TestServers:
                 connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
             server.stop()
             server.start()
-            with pytest.raises(StaleRegistry, match="is another than before"):
+            with pytest.raises(StaleRegistry, match="is not the one used before"):
                 registry.start(a_run())
         for opening in (RegistryDatabase.open, RegistryDatabase.open_existing):
-            with pytest.raises(StaleRegistry, match="is another than before"):
+            with pytest.raises(StaleRegistry, match="is not the one used before"):
                 opening(location)
         with psycopg.connect(server.url) as connection:
             assert connection.execute("SELECT to_regclass('runs')").fetchone() == (None,)
         RegistryDatabase.open(postgres_location(server.url, tmp_path / "elsewhere")).close()
-        with pytest.raises(StaleRegistry, match="is another than before"):
+        with pytest.raises(StaleRegistry, match="is not the one used before"):
             RegistryDatabase.open(location)
         location.local.with_name(f"{location.local.name}-id").unlink()
         RegistryDatabase.open(location).close()
@@ -232,7 +232,7 @@ class TestHosts:
                 RegistryDatabase.open(postgres_location(url, tmp_path))
 
     def test_a_schema_that_is_not_there_is_named(self, tmp_path: Path) -> None:
-        with new_schema() as url, pytest.raises(Invalid, match="in a schema that is not there"):
+        with new_schema() as url, pytest.raises(Invalid, match="in a schema that does not exist"):
             RegistryDatabase.open(postgres_location(f"{url}_of_nobody", tmp_path))
 
     def test_a_database_that_cannot_hold_every_text_is_refused(

@@ -86,7 +86,7 @@ def test_runs_wait_where_an_empty_replica_answers(
         connection.execute("ALTER SCHEMA public RENAME TO kept; CREATE SCHEMA public")
     with Workspace.open(greeting.path, registry=server.url) as workspace:
         assert workspace.run("greet", {"name": "second"}).answer
-    assert "is another than before" in caplog.text
+    assert "is not the one used before" in caplog.text
     with psycopg.connect(server.url, autocommit=True) as connection:
         assert connection.execute("SELECT to_regclass('runs')").fetchone() == (None,)
         connection.execute("DROP SCHEMA public; ALTER SCHEMA kept RENAME TO public")

@@ -158,7 +158,7 @@ def _result_format(form: ResultFormatName | None, out: Path | None, prompt: Prom
 
 
 def _check_provider_batch(provider: ProviderOptions, file: str, out: Path | None) -> None:
-    """Whoever takes the answers up later needs the file, and a place for the results."""
+    """Whoever collects the answers later needs the file, and a place for the results."""
     if provider.asked and file == "-":
         raise Invalid("--provider-batch reads FILE again when the answers are there", hint="give a file")
     if provider.detach and out is None:

@@ -20,21 +20,19 @@ from promptops.interop.writing import plan_import, write_import
 
 WordsArgument = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[SOURCE] [FILE]...", help=f"{', '.join(SOURCES)}; found out where it is left out."
-    ),
+    typer.Argument(metavar="[SOURCE] [FILE]...", help=f"{', '.join(SOURCES)}; detected by default."),
 ]
 ToOption = Annotated[str | None, to_option("Write into this folder below prompts/.", metavar="FOLDER")]
 PinOption = Annotated[str | None, model_option("Pin this model, whatever the source names.")]
-StrictOption = Annotated[bool, strict_option("Exit 1 when anything of a source is not in force.")]
+StrictOption = Annotated[bool, strict_option("Exit 1 when anything of a source is lost.")]
 
 
 def import_(
     words: WordsArgument = None,
     to: ToOption = None,
     model: PinOption = None,
-    dry_run: Annotated[bool, dry_run_option("Say what would be written, and write nothing.")] = False,
-    force: Annotated[bool, force_option("Overwrite files that are there with other contents.")] = False,
+    dry_run: Annotated[bool, dry_run_option("Show what would be written, and write nothing.")] = False,
+    force: Annotated[bool, force_option("Overwrite existing files that differ.")] = False,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> int:

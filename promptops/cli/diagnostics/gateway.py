@@ -67,7 +67,7 @@ def _served(body: bytes) -> dict[str, dict[str, str]]:
             str(model["id"]): _required(model["promptops"]["inputs"]) for model in decode_json(body)["data"]
         }
     except (AttributeError, KeyError, TypeError):
-        raise ValueError("its /v1/models is no list of prompts") from None
+        raise ValueError("its /v1/models is not a list of prompts") from None
 
 
 def _required(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

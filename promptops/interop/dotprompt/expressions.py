@@ -89,7 +89,7 @@ class _Reader:
             kind, text = self.segment()
             if kind == "sign" or (kind == "id" and text == "this"):
                 if parts:
-                    raise self.fault(f"`{text}` has no place within a path")
+                    raise self.fault(f"`{text}` is not allowed in a path")
                 up += text == ".."
             else:
                 parts.append(text)
@@ -103,7 +103,7 @@ class _Reader:
         token = self.tokens[self.at] if self.at < len(self.tokens) else TagToken("end", "", adjoins=False)
         if token.kind not in ("id", "segment", "number") and token.text not in (".", ".."):
             raise self.fault(
-                f"`{token.text}` stands where a name belongs" if token.text else "a path ends early"
+                f"`{token.text}` is where a name is expected" if token.text else "a path ends early"
             )
         self.at += 1
         return token.kind, token.text

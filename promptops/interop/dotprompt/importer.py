@@ -42,7 +42,7 @@ _MAX_FAULTS = 5  # named in one message
 def read_dotprompt(file: SourceFile, target: ImportTarget, project: LintProject) -> ImportedSource:
     """Raises Invalid for a text that cannot be translated, with its lines."""
     if file.name.startswith("_"):
-        note = "a partial: it is written with the prompts that name it"
+        note = "a partial: it is imported with the prompts that include it"
         return ImportedSource(
             source="dotprompt", path=file.shown, findings=[Finding("(the file)", "changed", note)]
         )
@@ -126,7 +126,7 @@ class _DotpromptImporter:
         above = self.front.line - 1 + (lead.count("\n") if self.front.declared else 0)
         said = [f"line {above + fault.line}: {fault.message}" for fault in faults[:_MAX_FAULTS]]
         more = f"; and {len(faults) - _MAX_FAULTS} more" if len(faults) > _MAX_FAULTS else ""
-        hint = faults[0].hint or "write it otherwise, or import the file without it"
+        hint = faults[0].hint or "rewrite it, or remove it and import the file again"
         return Invalid(f"{self.file.shown}: {'; '.join(said)}{more}", hint=hint)
 
     def inputs(
@@ -154,7 +154,7 @@ class _DotpromptImporter:
                 self.note(f"@{name}", f"a value of the context: the input `{name}`")
             elif name not in template.images:
                 why = "the schema does not name it" if declared.given else "no schema names it"
-                self.note(name, f"{why}: its type is told by the text, and it may be left out")
+                self.note(name, f"{why}: its type is inferred from the text, and it is optional")
 
     def model(self, data: Mapping[str, Any]) -> str:
         written, version = data.get("model"), _version(data)
@@ -217,7 +217,9 @@ class _DotpromptImporter:
 
     def tools(self, data: Mapping[str, Any]) -> list[dict[str, Any]]:
         if data.get("tools"):
-            self.accounts.lose(("tools",), "tools are named, and defined in code: write them under `tools`")
+            self.accounts.lose(
+                ("tools",), "tools are only named here and defined in code: write them under `tools`"
+            )
         definitions = data.get("toolDefs")
         tools = []
         for index, each in enumerate(definitions if isinstance(definitions, list) else ()):

@@ -54,7 +54,7 @@ def _object_schema(written: Any, accounts: KeyAccounts) -> dict[str, Any] | None
         return None
     properties = schema.get("properties", {})
     if schema.get("type") != "object" or not all(isinstance(each, Mapping) for each in properties.values()):
-        accounts.lose(path, "the schema of inputs is no mapping of names to schemas")
+        accounts.lose(path, "the schema of inputs is not a mapping of names to schemas")
         return None
     return schema
 

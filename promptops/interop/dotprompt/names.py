@@ -110,7 +110,7 @@ class Names:
             found = value.member(name)
             if found is None:
                 kind = " or ".join(sorted(value.types))
-                raise HandlebarsFault(f"`{path}`: `{name}` is no member of a value of type {kind}", line)
+                raise HandlebarsFault(f"`{path}`: `{name}` is not a member of a value of type {kind}", line)
             value = found
         return value
 

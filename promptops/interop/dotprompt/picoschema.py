@@ -75,7 +75,7 @@ def _property(key: _Key, value: Any, depth: int) -> dict[str, Any]:
     elif key.kind in ("", "object"):
         schema = _pico(value, depth)
     else:
-        raise Invalid(f"`{key.name}({key.kind})`: in brackets stands array, enum or object")
+        raise Invalid(f"`{key.name}({key.kind})`: the brackets take array, enum or object")
     if key.optional and isinstance(schema.get("type"), str):
         schema["type"] = [schema["type"], "null"]
     return schema | ({"description": key.description} if key.description else {})
@@ -101,4 +101,4 @@ def _split(text: str) -> tuple[str, str]:
 def _check_scalar(kind: str) -> None:
     if kind not in SCALAR_TYPES:
         hint = "schemas with names are defined in code: write the schema itself"
-        raise Invalid(f"`{kind}` is no type of Picoschema", hint=hint)
+        raise Invalid(f"`{kind}` is not a type of Picoschema", hint=hint)

@@ -102,7 +102,7 @@ class TagReader:
                 break
             tokens.append(token)
         if token.text.startswith(("}}}", "}~")) != (kind == "{"):
-            raise HandlebarsFault("a tag is closed with other braces than it is opened with", line)
+            raise HandlebarsFault("a tag is closed with different braces than it was opened with", line)
         strip = Strip(bool(opened[1]), "~" in token.text)
         return Piece(kind, line, tokens=tuple(tokens), strip=strip), at
 
@@ -113,7 +113,7 @@ class TagReader:
         if found is None or found.lastgroup is None:
             if start >= len(self.source):
                 raise HandlebarsFault("a tag is not closed", line)
-            raise HandlebarsFault(f"`{self.source[start]}` has no place in a tag", self.line(start))
+            raise HandlebarsFault(f"`{self.source[start]}` is not allowed in a tag", self.line(start))
         kind, text = found.lastgroup, found[found.lastgroup]
         if kind in ("double", "single"):
             quote = '"' if kind == "double" else "'"

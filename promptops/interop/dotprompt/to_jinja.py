@@ -90,7 +90,7 @@ class Translator(Names):
     def content(self, node: Content) -> list[Chunk]:
         others = node.value if self._depth else WRITTEN_MARK.sub("", node.value)
         if "<<<dotprompt:" in others:
-            self.refuse(node.line, "a mark of dotprompt itself, `<<<dotprompt:…`, stands in a text")
+            self.refuse(node.line, "a text contains a mark of dotprompt itself, `<<<dotprompt:…`")
         return [node.value] if node.value else []
 
     def inner(self, nodes: Sequence[Node] | None, scope: NameScope) -> str:
@@ -102,7 +102,7 @@ class Translator(Names):
         self._depth -= 1
         for chunk in chunks:
             if isinstance(chunk, Mark):
-                hint = "messages of a prompt file stand one after the other; a list of them is an input"
+                hint = "messages of a prompt file follow one another; a list of them is an input"
                 self.refuse(chunk.line, f"`{{{{{chunk.kind}}}}}` inside of a block", hint)
         return join_chunks(chunk for chunk in chunks if not isinstance(chunk, Mark))
 
@@ -111,9 +111,9 @@ class Translator(Names):
         if name in _HELPERS:
             return self.helper(name, call, scope)
         if call.arguments or call.options:
-            raise HandlebarsFault(f"`{call.name}` is no helper that is known here", call.line)
+            raise HandlebarsFault(f"`{call.name}` is an unknown helper", call.line)
         if isinstance(call.name, Literal):
-            raise HandlebarsFault("a tag with a value in the place of a name", call.line)
+            raise HandlebarsFault("a tag has a value where a name is expected", call.line)
         return [Code(f"{{{{ {self.printed(self.lookup(call.name, scope, call.line), call.line)} }}}}")]
 
     def helper(self, name: str, call: HelperCall, scope: NameScope) -> list[Chunk]:
@@ -210,7 +210,7 @@ class Translator(Names):
             names, known = item, f"({value.code} | default([], true))"
             over = f"({known}.values() if {value.code} is mapping else {known})"
         else:
-            raise HandlebarsFault("{{#each}} over a value that is no list", block.call.line)
+            raise HandlebarsFault("{{#each}} over a value that is not a list", block.call.line)
         inner = NameScope(value.item(item), scope, loop=Loop(key))
         text = f"{{% for {names} in {over} %}}{self.inner(block.program, inner)}"
         if block.inverse:
@@ -246,7 +246,7 @@ class Translator(Names):
     def enter_partial(self, name: str, line: int) -> None:
         if name in self._open_partials:
             circle = " → ".join([*self._open_partials, name])
-            raise HandlebarsFault(f"partials name one another in a circle: {circle}", line)
+            raise HandlebarsFault(f"partials include each other in a circle: {circle}", line)
         self._partial_calls += 1
         if self._partial_calls > MAX_PARTIAL_CALLS:
             raise HandlebarsFault(
@@ -286,7 +286,7 @@ def _indented(body: list[Chunk], indent: str, line: int) -> list[Chunk]:
     if not indent or not body:
         return body
     if any(isinstance(each, Mark) for each in body):
-        raise HandlebarsFault("a partial that begins a message stands on an indented line", line)
+        raise HandlebarsFault("a partial that begins a message is on an indented line", line)
     end = "\n" if isinstance(body[-1], str) and body[-1].endswith("\n") else ""
     text = join_chunks(each for each in body if not isinstance(each, Mark))
     inner = text.removesuffix(end)

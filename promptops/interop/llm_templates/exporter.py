@@ -78,7 +78,7 @@ class _TemplateExport(PlainExport):
     def system(self, message: PlainMessage) -> str:
         key = f"messages[{message.index}]"
         if message.role == "developer":
-            self.say(f"{key}.role", "changed", "system: llm has no developer")
+            self.say(f"{key}.role", "changed", "system: llm has no role developer")
         if message.text != message.text.strip():
             self.say(key, "changed", "llm strips blanks and line ends around it")
         return message.text

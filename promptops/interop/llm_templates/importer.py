@@ -27,8 +27,8 @@ _INPUT = "input"
 _TEXTS = frozenset({"prompt", "system", "fragments", "system_fragments"})
 _MAX_FRAGMENTS = 100
 _LOST = {
-    "extract": "the whole answer is given: the first block of code is not cut out of it",
-    "extract_last": "the whole answer is given: the last block of code is not cut out of it",
+    "extract": "the whole answer is returned: the first block of code is not extracted",
+    "extract_last": "the whole answer is returned: the last block of code is not extracted",
     "tools": "tools of plugins of llm: a prompt file defines its tools itself",
     "attachments": "copy the file below prompts/, and name it in the message: {image_file: …}",
     "attachment_types": "copy the file below prompts/, and name it in the message: {image_file: …}",
@@ -40,7 +40,7 @@ def read_llm(file: SourceFile, target: ImportTarget, project: "LintProject") -> 
     data = {"prompt": document.data} if isinstance(document.data, str) else document.data
     if not isinstance(data, dict) or not data.keys() & (LLM_KEYS if data.keys() <= LLM_KEYS else _TEXTS):
         hint = f"one has the keys {', '.join(sorted(LLM_KEYS))}"
-        raise Invalid(f"{file.shown}: no template of llm", hint=hint)
+        raise Invalid(f"{file.shown}: not a template of llm", hint=hint)
     return _TemplateReader(file, document, data, target, project).read()
 
 
@@ -150,7 +150,7 @@ class _TemplateReader:
                 self.keys.change(("options", key), "parameters.response_format")
                 parameters |= {"response_format": {"type": "json_object"}} if value else {}
             elif key == "max_tokens" and model.startswith(("openai/gpt-5", "openai/o")):
-                self.keys.change(("options", key), "max_completion_tokens, as reasoning models have it")
+                self.keys.change(("options", key), "max_completion_tokens, as reasoning models call it")
                 parameters["max_completion_tokens"] = value
             elif key in sendable_parameters(direct=True):
                 self.keys.keep("options", key)

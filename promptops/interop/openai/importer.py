@@ -86,7 +86,7 @@ def read_openai(file: SourceFile, target: ImportTarget, project: "LintProject") 
     mentions = mentions_in(file, calls)
     if not calls and not mentions:
         raise Invalid(
-            f"{file.shown}: no request of OpenAI's API is found in it",
+            f"{file.shown}: no request of OpenAI's API found",
             hint="JSON of a request, or code that makes one: .py, .js, .ts, .sh with curl",
         )
     found = [FoundCall(file.shown, call) for call in calls]
@@ -202,13 +202,13 @@ class _OpenAiImporter:
             elif mine == same:
                 keys.change((key,), f"as at {first.place}")
             else:
-                keys.lose((key,), f"the prompt is as at {first.place}, and this is not said there")
+                keys.lose((key,), f"the prompt is taken from {first.place}, which does not have this")
         return keys.findings()
 
     def mention(self, file: str, mention: Mention, known: set[str]) -> Finding:
         if mention.prompt_id in known:
             return Finding(mention.prompt_id, "changed", "a prompt here has this id", file, mention.line)
-        why = "no call could be read there: its variables are not known"
+        why = "no call could be read there: its variables are unknown"
         return Finding(mention.prompt_id, "lost", why, file, mention.line)
 
     def pinned(self, written: Any) -> tuple[str, str]:
@@ -220,7 +220,7 @@ class _OpenAiImporter:
         if isinstance(written, Expression):
             return (
                 NO_MODEL,
-                f"line {written.line}: `{written.source}` is known when the code runs: pin a model",
+                f"line {written.line}: `{written.source}` is known only when the code runs: pin a model",
             )
         return NO_MODEL, f"no provider of `{written}` is known here: pin a model"
 
@@ -233,7 +233,7 @@ class _OpenAiImporter:
 
     def say_next(self, drafts: Sequence[_UnnamedDraft], prompts: Sequence[PromptDraft]) -> None:
         if self.without_model:
-            self.steps.append("where no model is named, pin one: --model does it for all")
+            self.steps.append("where no model is named, pin one: --model does so for all")
         reusable = [(one.prompt_id, made) for one, made in zip(drafts, prompts, strict=True) if one.prompt_id]
         for prompt_id, made in reusable:
             if any(
@@ -266,12 +266,11 @@ def _accounts(found: FoundCall) -> KeyAccounts:
 def _unread_request(call: Call) -> str:
     late = call.body.get("-d")
     if isinstance(late, Expression):
-        return f"line {late.line}: the data of curl is no JSON that stands there: {late.source}"
+        return f"line {late.line}: the data of curl is not literal JSON: {late.source}"
     holder = call.body.get("prompt")
     if isinstance(holder, Mapping) and not prompt_of(call.body):
         given = next((holder[key] for key in ("id", "prompt_id", "promptId") if key in holder), None)
         if isinstance(given, Expression):
-            return (
-                f"line {given.line}: the id `{given.source}` is known when the code runs: import it by hand"
-            )
+            late = f"the id `{given.source}` is known only when the code runs"
+            return f"line {given.line}: {late}: import it by hand"
     return ""

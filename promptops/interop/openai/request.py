@@ -120,7 +120,7 @@ class RequestReader:
         if isinstance(given, list):  # names alone, as a prompt's own description has them
             given = {each if isinstance(each, str) else str(each.get("name")): None for each in given}
         if isinstance(given, Expression):
-            self.keys.lose(path, f"line {given.line}: `{given.source}` is known when the code runs")
+            self.keys.lose(path, f"line {given.line}: `{given.source}` is known only when the code runs")
         if not isinstance(given, Mapping):
             return
         for source, value in given.items():
@@ -175,7 +175,7 @@ class RequestReader:
         if kind in ("function_call", "function_call_output"):
             return self.tool_item(item, path)
         if kind != "message" or role not in _ROLES:
-            self.lose(path, f"an item of type {kind} is no message", item)
+            self.lose(path, f"an item of type {kind} is not a message", item)
             return None
         for key in ("type", "role", "status", "id"):
             if key in item:
@@ -193,7 +193,7 @@ class RequestReader:
     def tool_item(self, item: Mapping[str, Value], path: Path) -> dict[str, Any] | None:
         """A tool call, or its result, of the Responses API."""
         if list(expressions_in(item)):
-            self.lose(path, "what a tool is asked or answers is known when the code runs", item)
+            self.lose(path, "what a tool is asked or answers is known only when the code runs", item)
             return None
         self.keys.keep(*path)
         call_id = item.get("call_id")
@@ -245,7 +245,7 @@ class RequestReader:
         elif isinstance(value, Expression | Pieces):
             pieces = self.with_expressions(value)
         else:
-            self.lose(path, "it is no text", value)
+            self.lose(path, "it is not a text", value)
             return None
         for piece in pieces:
             if isinstance(piece, Variable):
@@ -272,11 +272,11 @@ class RequestReader:
             if key in self.done:
                 continue
             if value is None or (isinstance(value, Mapping) and all(each is None for each in value.values())):
-                self.keys.change((key,), "nothing is said there")
+                self.keys.change((key,), "it is empty")
             elif key in CALL_KEYS:
-                self.keys.lose((key,), "said with each call, not in a prompt")
+                self.keys.lose((key,), "set in each call, not in a prompt")
             elif isinstance(value, Expression):
-                self.keys.lose((key,), f"{_known_late(value)}: look there what it adds")
+                self.keys.lose((key,), f"{_known_late(value)}: see there what it adds")
             else:
                 self.lose((key,), "no counterpart in a prompt file", value)
 
@@ -289,4 +289,4 @@ def use_note(prompt_id: str, holder: Mapping[str, Value]) -> str:
 
 
 def _known_late(expression: Expression) -> str:
-    return f"line {expression.line}: `{expression.source}` is known when the code runs"
+    return f"line {expression.line}: `{expression.source}` is known only when the code runs"

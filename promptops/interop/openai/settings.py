@@ -70,9 +70,9 @@ def read_parameters(
         value = account.take(key) if key in body else None
         if value is None:
             if key in body:
-                account.keys.change((key,), "nothing is said there")
+                account.keys.change((key,), "it is empty")
         elif (account.logged and value == _ECHOED.get(key)) or (key in _OF_TOOLS and not tools):
-            account.keys.change((key,), "what holds where nothing is said")
+            account.keys.change((key,), "the default")
         else:
             _add(found, key, value, (key,), account)
     longest = "max_completion_tokens" if model.startswith("openai/") else "max_tokens"
@@ -98,9 +98,9 @@ def _inner(body: Mapping[str, Value], path: tuple[str, ...], account: RequestAcc
         value = value.get(key) if isinstance(value, Mapping) else None
     given = body.get(path[0])
     if isinstance(given, Mapping) and all(item is None for item in given.values()):
-        account.keys.change(path[:1], "nothing is said there")
+        account.keys.change(path[:1], "it is empty")
     if account.logged and path == ("text", "verbosity") and value == "medium":
-        account.keys.change(path, "what holds where nothing is said")
+        account.keys.change(path, "the default")
         return None
     return value
 
@@ -113,7 +113,7 @@ def _add(
     late = next(expressions_in(value), None)
     if late is not None:
         account.lose(
-            path, f"line {late.line}: `{late.source}` is known when the code runs: write its value down"
+            path, f"line {late.line}: `{late.source}` is known only when the code runs: write its value down"
         )
     elif name == path[-1]:
         found[name] = value
@@ -128,13 +128,15 @@ def read_tools(given: Value, account: RequestAccount) -> list[dict[str, Any]]:
     if given == []:
         account.keys.keep("tools")
     if isinstance(given, Expression):
-        account.lose(("tools",), f"line {given.line}: `{given.source}` is known when the code runs", given)
+        account.lose(
+            ("tools",), f"line {given.line}: `{given.source}` is known only when the code runs", given
+        )
     for index, tool in enumerate(given if isinstance(given, list) else ()):
         late = next(expressions_in(tool), None)
         kind = tool.get("type") if isinstance(tool, Mapping) else None
         if late is not None:
             account.lose(
-                ("tools", index), f"line {late.line}: `{late.source}` is known when the code runs", tool
+                ("tools", index), f"line {late.line}: `{late.source}` is known only when the code runs", tool
             )
         elif kind == "function":
             account.keys.keep("tools", index)
@@ -167,7 +169,7 @@ def _schema(
     kind = form.get("type") if isinstance(form, Mapping) else None
     if late is not None:
         account.lose(
-            path, f"line {late.line}: `{late.source}` is known when the code runs: write it down", form
+            path, f"line {late.line}: `{late.source}` is known only when the code runs: write it down", form
         )
     elif kind == "json_object":
         parameters["response_format"] = {"type": "json_object"}
@@ -182,5 +184,5 @@ def _schema(
     elif kind == "text":
         account.keys.keep(*path)
     else:
-        account.lose(path, "no format that is known", form)
+        account.lose(path, "an unknown format", form)
     return None

@@ -58,7 +58,7 @@ class EvaluatorReader:
         if builtin in BUILTIN_JUDGES:
             return self.builtin(builtin, index)
         if "uses" in item:
-            self.keys.lose((*path, "uses"), "no evaluator of GitHub Models is called so")
+            self.keys.lose((*path, "uses"), "GitHub Models has no evaluator of this name")
         return None
 
     def on_text(self, given: Mapping[str, Any], index: int) -> dict[str, Any] | None:

@@ -100,7 +100,7 @@ class _PromptYmlExport(PlainExport):
         messages = []
         for each in self.texts("system", "developer", "user", "assistant"):
             if each.role == "developer":
-                self.say(f"messages[{each.index}].role", "changed", "system: there is no developer")
+                self.say(f"messages[{each.index}].role", "changed", "system: there is no role developer")
             role = "system" if each.role == "developer" else each.role
             messages.append({"role": role, "content": each.text})
         return messages
@@ -121,7 +121,7 @@ class _PromptYmlExport(PlainExport):
 
     def evaluator(self, check: Check, index: int) -> dict[str, Any] | None:
         key = f"checks[{index}]"
-        made, note = (None, "it is turned around by `not`") if check.negate else self.condition(check)
+        made, note = (None, "it is negated by `not`") if check.negate else self.condition(check)
         if made is None:
             self.say(key, "lost", f"`{check.kind}`: {note}")
         else:
@@ -136,7 +136,7 @@ class _PromptYmlExport(PlainExport):
         if kind == "regex" and isinstance(argument, str):
             kind, argument = _from_pattern(argument)
         if kind not in _TEXTS or not isinstance(argument, str):
-            return None, "no condition on a text"
+            return None, "not a condition on a text"
         condition, note = _TEXTS[kind]
         text = _placeholders(argument)
         if text is None:
@@ -158,7 +158,7 @@ class _PromptYmlExport(PlainExport):
         texts = {one.role: one for one in judge.messages if hasattr(one, "role")}
         parts = {role: _only_text(texts.get(role)) for role in ("system", "user")}
         if not passing or not choices or parts["user"] is None or len(texts) != len(judge.messages):
-            return None, f"{judge.name} is no judge of choices with one text of the user"
+            return None, f"{judge.name} is not a judge of choices with one text of the user"
         passes = passing if isinstance(passing, list) else [passing]
         kept = judge.metadata.get("imported", {}).get("scores", {})
         scores = [{"choice": each, "score": kept.get(each, int(each in passes))} for each in choices]

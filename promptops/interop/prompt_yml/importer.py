@@ -156,7 +156,7 @@ class _PromptYmlReader:
         if key == "response_format":
             self.keys.change(path, "it is in force now: GitHub Models ignored it")
         elif name == "max_completion_tokens" and _PARAMETERS[key] != name:
-            self.keys.change(path, f"{name}, as reasoning models have it")
+            self.keys.change(path, f"{name}, as reasoning models call it")
         elif "_" in key:
             self.keys.change(path, "in force; `gh models` ignored this spelling")
         else:

@@ -36,7 +36,7 @@ def _schema(written: Any, keys: KeyAccounts, imported: dict[str, Any]) -> dict[s
     """The schema itself, named by its ``title``: that is the name which is sent with it."""
     value = parse_source_json(written, "jsonSchema") if isinstance(written, str) else written
     if not isinstance(value, dict):
-        raise Invalid("jsonSchema is no JSON object", hint='{"name": …, "strict": true, "schema": {…}}')
+        raise Invalid("jsonSchema is not a JSON object", hint='{"name": …, "strict": true, "schema": {…}}')
     wrapped = isinstance(value.get("schema"), dict)
     schema = titled_schema(value.get("name"), value["schema"]) if wrapped else value
     notes = []

@@ -19,7 +19,7 @@ WITHOUT_CHECK: Mapping[str, str] = {
     **dict.fromkeys(("classifier", "moderation", "pi", "guardrails"), "no check asks such a service"),
     **dict.fromkeys(
         ("select-best", "max-score"),
-        "it compares answers of several prompts, as `eval A --against B` does with a judge of pairs",
+        "it compares answers of several prompts, as `eval A --against B` does with a pairwise judge",
     ),
 }
 WITH_THRESHOLD = frozenset(
@@ -49,7 +49,7 @@ def _texts(kind: str) -> Callable[[Assertion], list[CheckEntry]]:
 def _icontains_any(one: Assertion) -> list[CheckEntry]:
     texts = [str(each) for each in one.texts()]
     if any("{{" in each for each in texts):
-        raise Untranslatable("its texts are templates, and a pattern takes them as they are")
+        raise Untranslatable("its texts are templates, which a pattern would match literally")
     return [{"regex": f"(?i)(?:{'|'.join(map(re.escape, texts))})"}]
 
 
@@ -70,13 +70,13 @@ def _is_json(one: Assertion) -> list[CheckEntry]:
 
         schema = parse_yaml(schema.encode(), "the schema").data
     if not isinstance(schema, dict):
-        raise Untranslatable("its value is no schema")
+        raise Untranslatable("its value is not a schema")
     return [at_json_path(one.path, schema) if one.path not in ("", "$", None) else {"json_schema": schema}]
 
 
 def _contains_json(one: Assertion) -> list[CheckEntry]:
     if one.value(optional=True) is not None:
-        raise Untranslatable("no check holds JSON inside of a text against a schema")
+        raise Untranslatable("no check compares JSON inside a text with a schema")
     one.note = "something in braces or brackets has to be there; it is not parsed"
     return [{"regex": r"(?s)\{.*\}|\[.*\]"}]
 
@@ -104,7 +104,7 @@ def _levenshtein(one: Assertion) -> list[CheckEntry]:
     """Promptfoo counts edits, the check takes their share of the longer text."""
     text, most = one.text(), one.threshold()
     if "{{" in text or not text:
-        raise Untranslatable("it counts edits, and how many of a template's text are few is not known")
+        raise Untranslatable("it counts edits, and the length of a template's text is unknown")
     one.note = "edits are counted as a share of the text"
     least = max(0.0, round(1 - (5 if most is None else most) / len(text), 3))
     return [{"similarity": {"to": text, "by": "levenshtein"}, "threshold": least}]
@@ -143,7 +143,7 @@ def _refusal(_: Assertion) -> list[CheckEntry]:
 
 def _finish_reason(one: Assertion) -> list[CheckEntry]:
     if one.text() != "stop":
-        raise Untranslatable("a check says whether an answer was cut off, and nothing else of how it ended")
+        raise Untranslatable("a check only says whether an answer was cut off")
     one.note = "`complete` passes unless the answer was cut off"
     return ["complete"]
 

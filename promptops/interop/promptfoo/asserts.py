@@ -35,7 +35,7 @@ class AssertReader:
         except Untranslatable as problem:
             node.lose(str(problem))
         except UntranslatableTemplate as problem:
-            node.lose(f"its value is no template of Jinja2: {problem}")
+            node.lose(f"its value is not a Jinja2 template: {problem}")
         return []
 
     def _resolved(self, node: SourceNode) -> SourceNode:
@@ -44,7 +44,7 @@ class AssertReader:
         while isinstance(found.value, dict) and "$ref" in found.value:
             reference, seen = str(found.value["$ref"]), seen + 1
             if seen > MAX_REFERENCES:
-                raise Untranslatable(f"`$ref: {reference}` leads round in a circle")
+                raise Untranslatable(f"`$ref: {reference}` refers to itself")
             found["$ref"].keep()
             found = self._referenced(reference)
         if not isinstance(found.value, dict) or not isinstance(found.value.get("type"), str):
@@ -144,7 +144,7 @@ def _entries(one: Assertion, shelf: JudgeShelf, *, negated: bool) -> list[CheckE
         raise Untranslatable(WITHOUT_CHECK.get(one.kind, _NO_CHECK))
     entries = make(one)
     if negated and len(entries) != 1:
-        raise Untranslatable("the opposite of several checks together is none")
+        raise Untranslatable("several checks cannot be negated together")
     return entries
 
 

@@ -27,9 +27,9 @@ _REASONS = {  # of keys of a test
 }
 _OPTION_REASONS = {
     "disableDefaultAsserts": "checks of a prompt hold for all of its cases",
-    "prefix": "a text before one case's prompt has no place; put it into the prompt with an input",
+    "prefix": "a case cannot add a text before its prompt; put it into the prompt as an input",
     "runSerially": "how many calls run at once is an option of `eval`",
-    "suffix": "a text behind one case's prompt has no place; put it into the prompt with an input",
+    "suffix": "a case cannot add a text after its prompt; put it into the prompt as an input",
 }
 
 

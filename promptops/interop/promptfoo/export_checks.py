@@ -126,7 +126,7 @@ def _similar(check: Check, _: Prompt) -> Assertion:
     by = given.get("by", "levenshtein")
     kind = "similar" if by == "embedding" else _TYPES.get(by)
     if kind is None or (isinstance(given.get("to"), list) and kind != "similar"):
-        raise NoAssertion(f"promptfoo does not measure {by} so")
+        raise NoAssertion(f"promptfoo does not measure {by} this way")
     made: Assertion = {"type": kind, "value": given.get("to"), "threshold": check.threshold or 0.8}
     if model := given.get("model"):
         made["provider"] = provider_id(model, embedding=True)

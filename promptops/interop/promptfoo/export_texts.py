@@ -46,7 +46,7 @@ def _message(prompt: Prompt, index: int, say: Say) -> dict[str, Any] | None:
     message, key = prompt.messages[index], f"messages[{index}]"
     if isinstance(message, Insert):
         if index == len(prompt.messages) - 1:
-            say(prompt, key, "lost", "a conversation at the end has no place in JSON with a loop")
+            say(prompt, key, "lost", "a conversation at the end is not possible in JSON with a loop")
             return None
         say(prompt, key, "kept", "")
         return {"insert": message.name}

@@ -28,12 +28,12 @@ from promptops.prompt.checks import read_case_checks
 _CONTENT_HASH = re.compile(r"[0-9a-f]{12}")  # an id that no file gives
 _UNSAID: Mapping[str, str] = {
     "caller_tools": "promptfoo has no callers",
-    "fallback": "promptfoo asks one model at a time; name it as a further provider",
-    "log": "what is logged is said in promptops alone",
+    "fallback": "promptfoo asks one model at a time; name it as another provider",
+    "log": "logging is configured only in promptops",
     "max_input_tokens": "promptfoo counts no tokens beforehand",
     "metadata": "it stays in the prompt file",
-    "retention": "what is kept is said in promptops alone",
-    "probes": "models are watched by promptops alone",
+    "retention": "retention is configured only in promptops",
+    "probes": "only promptops monitors models",
     "review": "promptfoo releases no answers",
 }
 
@@ -103,7 +103,7 @@ class _ConfigExport:
             self.say(prompt, "output.schema", "kept")
         for key in ("repair", "extract"):
             if prompt.output and getattr(prompt.output, key):
-                self.say(prompt, f"output.{key}", "lost", "promptfoo takes an answer as it comes")
+                self.say(prompt, f"output.{key}", "lost", "promptfoo takes an answer as it is")
         return settings
 
     def _tests(self) -> dict[str, Any]:

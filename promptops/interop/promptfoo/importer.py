@@ -26,18 +26,18 @@ from promptops.interop.target import ImportTarget, slug, unique_names
 from promptops.interop.values import declarations, kind_of
 from promptops.lint.context import LintProject
 
-_NO_OUTPUT = "where results go is said when they are made, as by `eval --out`"
+_NO_OUTPUT = "where results go is an option of the command, such as `eval --out`"
 _FILTERS = "filters written in JavaScript are not run"
 _REASONS = {  # of keys of the configuration
     "commandLineOptions": "options of a command are given to the command",
-    "derivedMetrics": "no figure is derived from others; `eval` has those of each check",
-    "env": "keys and addresses come from the environment alone",
+    "derivedMetrics": "derived figures are not computed; `eval` has those of each check",
+    "env": "keys and addresses come only from the environment",
     "evaluateOptions": "how many calls run at once is an option of `eval`",
     "extensions": "code is never run by an import",
     "filters": _FILTERS,
     "nunjucksFilters": _FILTERS,
     "outputPath": _NO_OUTPUT,
-    "redteam": "attacks are no cases; make them with promptfoo and import what it writes",
+    "redteam": "attacks are not cases; generate them with promptfoo and import its file",
     "sharing": "nothing is sent anywhere",
     "writeLatestResults": _NO_OUTPUT,
 }

@@ -110,7 +110,7 @@ class PromptyBody:
         if any(each is not None and each.end != each.start for each in beside):
             self.fault(start, "a role shares its line with a tag")
         if part.depth:
-            self.fault(start, "a role inside of a block: messages of a prompt file stand one after the other")
+            self.fault(start, "a role inside a block: messages of a prompt file follow one another")
         if self.rules.version == 1 and end == len(self.source):
             return None  # its first format wants a line end there
         role = found[1].lower()
@@ -142,7 +142,7 @@ class PromptyBody:
                 if kind not in ("thread", "image"):
                     self.fault(part.start, f"`{name}` is an input of kind {kind}, which no prompt file has")
                 if part.kind != "value" or part.depth or part.code != name or name in seen:
-                    self.fault(part.start, f"the {kind} `{name}` stands where a text does")
+                    self.fault(part.start, f"the {kind} `{name}` is where a text is expected")
                 seen.add(name)
 
     def message(self, cut: _Cut, text: str) -> None:
@@ -168,7 +168,7 @@ class PromptyBody:
             self.messages.append({"role": cut.role, **extras, "content": self.trimmed(text, chars)})
             return
         if len(places) > 1:
-            self.fault(cut.end, "two inputs that are no texts stand in one message")
+            self.fault(cut.end, "two inputs that are not texts are in one message")
         self.place(cut, extras, text, places[0])
 
     def place(self, cut: _Cut, extras: dict[str, str], text: str, part: TemplatePart) -> None:

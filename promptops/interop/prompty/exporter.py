@@ -125,7 +125,7 @@ class _Writer:
         tools = [dict(tool) for tool in self.prompt.tools]
         if tools:
             self.own.setdefault("keys", {})["tools"] = tools
-            note = "functions are written as Prompty has them, and whole under metadata.promptops"
+            note = "functions are written in Prompty's form, and in full under metadata.promptops"
             self.found("tools", "changed", note)
         return written_tools(tools)
 
@@ -139,7 +139,7 @@ class _Writer:
                     self.own["trim"] = False
                 break
         else:
-            self.found("messages", "changed", "Prompty reads other blank lines, or other parts, in them")
+            self.found("messages", "changed", "Prompty reads their blank lines or parts differently")
             self.own["trim"] = False
         for key, verdict, note in body.findings:
             self.found(key, verdict, note)

@@ -118,7 +118,7 @@ class _PromptyImporter:
         except BodyFault as fault:
             lead = self.front.body[: len(self.front.body) - len(self.front.body.lstrip())]
             line = self.front.line - 1 + lead.count("\n") + fault.line
-            hint = fault.hint or "write it otherwise, or import the file without it"
+            hint = fault.hint or "rewrite it, or remove it and import the file again"
             raise Invalid(f"{self.file.shown}:{line}: {fault.message}", hint=hint) from None
 
     def translated(self) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ class _PromptyImporter:
             if name not in self.inputs or self.inputs[name].schema.get("type") != "messages":
                 self.inputs[name] = ReadInput({"type": "messages", "default": []})
         for name in dict.fromkeys(body.attributes):
-            self.note(f"[{name}=…]", "a role has a name beside it, and nothing else")
+            self.note(f"[{name}=…]", "a role takes only a name")
         if not messages:
             raise BodyFault(1, "there is no text to send", "write it below the front matter")
         return messages
@@ -291,7 +291,7 @@ class _PromptyImporter:
             )
             self.accounts.change((key,), note)
         elif key:
-            self.accounts.lose((key,), f"it has no value for {', '.join(missing)}, so that it is no case")
+            self.accounts.lose((key,), f"it has no value for {', '.join(missing)}, so that it is not a case")
         return [{"inputs": given}] if given and not missing else []
 
     def other_keys(self) -> None:

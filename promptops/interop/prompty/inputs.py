@@ -7,7 +7,7 @@ from promptops.dataclass import dataclass
 from promptops.interop.prompty.properties import property_kind, property_schema
 from promptops.interop.prompty.uses import NameUse
 
-_NOT_TOLD = "what the text does where it is missing is told by nothing else: it must be given here"
+_NOT_TOLD = "nothing else says what the text does without it: it is required here"
 _EMPTY_VALUES = {"array": [], "object": {}, "boolean": False}
 
 

@@ -63,7 +63,7 @@ class _Translator:
             what = "a partial" if piece.sign == ">" else "a change of the tags"
             raise BodyFault(piece.line, f"{what} of Mustache is not translated")
         if not _KEY.fullmatch(piece.text):
-            raise BodyFault(piece.line, f"`{piece.text}` is no name that is translated")
+            raise BodyFault(piece.line, f"`{piece.text}` is a name that is not translated")
         if piece.sign == "/":
             return self.close(piece)
         if piece.sign in ("#", "^"):

@@ -25,7 +25,7 @@ class ToolReader:
             if is_function and is_tool_name(tool.get("name")):
                 tools.append({"type": "function", "function": self.function(("tools", key), tool)})
             else:
-                why = "no function of a name that providers take, so that it is Prompty's to call"
+                why = "not a function with a name that providers accept: only Prompty can call it"
                 self.accounts.lose(("tools", key), why)
         return tools
 
@@ -37,7 +37,7 @@ class ToolReader:
             if isinstance(function, Mapping) and is_tool_name(function.get("name")):
                 yield {"type": "function", **tool}
             else:
-                self.accounts.lose((*path, index), "no tool in OpenAI's form")
+                self.accounts.lose((*path, index), "not a tool in OpenAI's form")
 
     def function(self, path: YamlPath, tool: Mapping[str, Any]) -> dict[str, Any]:
         self.accounts.change(path, "a tool in OpenAI's form")

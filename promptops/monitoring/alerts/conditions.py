@@ -54,7 +54,7 @@ def find_notices(
         try:
             found[kind] = list(source())
         except PromptopsError as error:
-            _LOG.warning(f"alerts of {kind} could not be looked at: {error.message}")
+            _LOG.warning(f"alerts of {kind} could not be checked: {error.message}")
     return found
 
 
@@ -174,7 +174,7 @@ def _over(
 ) -> Iterator[Notice]:
     name = " ".join(f"{key} {value}" for key, value in whose.items()) or "all calls"
     details = {**whose, "spent_usd": spent, "limit_usd": limit, "span": span}
-    advice = "promptops runs report says of what"
+    advice = "promptops runs report shows on what"
     if spent >= limit:
         title = f"budget of {name}: ${spent:.2f} of ${limit:g} spent"
         yield Notice.of(

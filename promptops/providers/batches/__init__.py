@@ -56,8 +56,8 @@ def create_batch_service(
         return _azure_batches(rest, model, env, known, pause)
     names = ", ".join(sorted([*OPENAI_WIRE, "anthropic", "azure"]))
     raise Invalid(
-        f"{model}: {provider or 'its provider'} has no batch service that is known here",
-        hint=f"leave --provider-batch out; these have one: {names}",
+        f"{model}: {provider or 'its provider'} has no batch service that promptops knows",
+        hint=f"leave out --provider-batch; these have one: {names}",
     )
 
 

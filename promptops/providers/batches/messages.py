@@ -63,7 +63,7 @@ class MessagesWriter:
             headers=headers,
         )
         if any("reverse_map" in name for name in settings):
-            raise ModelError("bad_request", "a tool's name holds characters that Anthropic does not take")
+            raise ModelError("bad_request", "a tool's name has characters that Anthropic refuses")
         named = str(headers.get("anthropic-beta") or "").split(",")
         self.betas |= {name.strip() for name in named if name.strip()}
         return body

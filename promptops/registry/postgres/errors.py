@@ -22,7 +22,7 @@ _CERTIFICATES = (
 _SERVICES = "check service= in the URL or PGSERVICE, and ~/.pg_service.conf or PGSERVICEFILE"
 _HINTS = (  # of a connection that was refused the server gives words only, and no code; the first that fit
     ("authentication failed", "check the user in the URL, and the password in PGPASSWORD or ~/.pgpass"),
-    ("no password supplied", "give the password in PGPASSWORD or ~/.pgpass"),
+    ("no password supplied", "put the password in PGPASSWORD or ~/.pgpass"),
     ("startup parameter", "the pooler takes no options: ALTER ROLE NAME SET search_path names the schema"),
     ("resolve host", "check the host in the URL or PGHOST"),
     (
@@ -34,8 +34,8 @@ _HINTS = (  # of a connection that was refused the server gives words only, and 
     ("invalid ", "the parameters are https://www.postgresql.org/docs/current/libpq-connect.html"),
     ("of service", _SERVICES),
     ("service file", _SERVICES),
-    ('role "', "make it on the server, as by `createuser NAME`, or name another user in the URL"),
-    ("does not exist", "make it on the server, as by `createdb NAME`, or name another in the URL"),
+    ('role "', "create it on the server (`createuser NAME`), or name another user in the URL"),
+    ("does not exist", "create it on the server (`createdb NAME`), or name another in the URL"),
 )
 
 
@@ -88,7 +88,7 @@ def _not_done_error(location: PostgresLocation, error: psycopg.Error) -> Prompto
 def no_rights_error(location: PostgresLocation, said: str = "") -> PromptopsError:
     return Invalid(
         f"the registry {location} cannot be written here" if not said else f"the registry {location}: {said}",
-        hint="grant its user the rights, name another registry with --registry, or run with --no-log",
+        hint="grant its user write access, name another registry with --registry, or run with --no-log",
     )
 
 
@@ -109,7 +109,7 @@ def pooled_error(location: PostgresLocation) -> PromptopsError:
 def commit_in_doubt_error(location: PostgresLocation, error: psycopg.Error) -> CommitInDoubt:
     return CommitInDoubt(
         f"the registry {location} was lost while it was written: {first_line(error)}",
-        hint="what was written is looked for, and written where it is missing, when it can be reached again",
+        hint="what is missing is written again when the server can be reached",
     )
 
 

@@ -41,8 +41,8 @@ def forget_id(location: PostgresLocation) -> None:
 
 def _another(location: PostgresLocation, known: str, here: str) -> StaleRegistry:
     return StaleRegistry(
-        f"the registry {location} is another than before: its id was {known} and is {here}",
-        hint=f"bring the right database back; or delete {_file(location)} to go on with this one",
+        f"the registry {location} is not the one used before: its id was {known} and is now {here}",
+        hint=f"restore the right database; or delete {_file(location)} to continue with this one",
     )
 
 

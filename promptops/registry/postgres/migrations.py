@@ -78,7 +78,7 @@ def expect_place(connection: Connection[Any], name: str) -> None:
     """One to make tables in, or to look for them."""
     if _first(connection, "SELECT current_schema()") is None:
         raise Invalid(
-            f"the registry {name} is in a schema that is not there, or that its user may not use",
+            f"the registry {name} is in a schema that does not exist, or that its user may not use",
             hint="CREATE SCHEMA, or GRANT USAGE on it to the user",
         )
 
@@ -88,7 +88,7 @@ def _expect_encoding(connection: Connection[Any], name: str) -> None:
     if (encoding := _first(connection, "SHOW server_encoding")) != "UTF8":
         raise Invalid(
             f"the database of {name} is in {encoding}, which cannot hold every text",
-            hint="name a database that was made with ENCODING 'UTF8' TEMPLATE template0",
+            hint="name a database that was created with ENCODING 'UTF8' TEMPLATE template0",
         )
 
 

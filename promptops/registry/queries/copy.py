@@ -1,12 +1,11 @@
 """A registry copied to another place, from either engine to either.
 
-A pass reads one moment of the source, however long it takes and whatever is logged there meanwhile, and makes
-the copy what the source was at that moment. It compares what is there already, a slice of runs after the
-other, and replaces what differs: so a pass that was killed is gone on with, and a later one brings what has
-come since. Every slice is read back and compared before it is committed. Nobody can open the copy before the
-pass has ended.
+A copy reads one moment of the source, however long it takes and whatever is logged there meanwhile, and makes
+the target what the source was at that moment. It compares what is there already, a slice of runs after the
+other, and replaces what differs: so a copy that was killed continues, and a later one adds what is new. Every
+slice is read back and compared before it is committed. Nobody can open the target before the copy is complete.
 
-What is derived from the rest is not copied: the index of words, the sums by day, the index of git's history.
+What is derived from the rest is not copied: the search index, the sums by day, the index of git's history.
 """
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound

@@ -36,12 +36,12 @@ class Prices:
             if self.catalog.price(pin, tier) is None:
                 at = f" at service_tier {tier}" if tier else ""
                 raise Invalid(
-                    f"the price of {pin}{at} is unknown, so that --max-cost cannot be kept",
+                    f"the price of {pin}{at} is unknown, so --max-cost cannot be enforced",
                     hint="--assume-cost USD says what one call costs, or give prices under `models:`",
                 )
             if longest_answer(prompt.parameters, pin, self.catalog) is None:
                 raise Invalid(
-                    f"nothing says how long an answer of {pin} may be, so that --max-cost cannot be kept",
+                    f"nothing says how long an answer of {pin} may be, so --max-cost cannot be enforced",
                     hint="set parameters.max_tokens, or say with --assume-cost USD what one call costs",
                 )
 

@@ -72,7 +72,7 @@ class FileResultWriter:
         except OSError as error:
             raise Unavailable(
                 f"--out: cannot write {self.path}: {error.strerror}",
-                hint="the runs made are in the registry; the same command goes on from here",
+                hint="the runs so far are in the registry; the same command continues from here",
             ) from None
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ def _open_for_appending(path: Path) -> int:
 def check_output_file(path: Path, source: str, form: ResultFormat) -> None:
     """Results replace results, and nothing else."""
     if os.path.exists(source) and path.exists() and path.samefile(source):  # noqa: PTH110 - source may be -
-        raise Invalid(f"--out {path} is the file to be run", hint="name another file")
+        raise Invalid(f"--out {path} is the input file", hint="name another file")
     if not path.is_file():
         return
     with path.open("rb") as stream:

@@ -170,7 +170,7 @@ def test_calls_that_wait_are_not_made_at_once_as_well(
 
     done = cli(*BATCH[:-1])
     assert done.code == 4
-    assert "calls of this are with openai" in done.err
+    assert "calls of this command are at openai" in done.err
     assert cli(*BATCH, "--restart").code == 4
 
 
@@ -272,7 +272,7 @@ def test_ctrl_c_leaves_the_job_to_the_provider(folder: Repo, cli: Cli, provider:
     _, said = process.communicate()
 
     assert process.returncode == 130
-    assert "goes on at the provider" in said
+    assert "continues at the provider" in said
     assert "jobs collect" in said
     assert cli("jobs", "collect", "--wait").code == 0
     assert len(provider.jobs) == 1

@@ -16,16 +16,16 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or 
 
 
 def jobs_cancel(job: JobArgument, yes: YesOption = False) -> None:
-    """End a job at the provider, with the others of its command. What was answered by then is billed.
+    """Cancel a job at the provider, with the others of its command. What it has answered is billed.
 
-    `jobs collect` takes that up. A job that is over, or was cancelled before, is given up: its runs end as
-    interrupted, with what they have cost.
+    `jobs collect` still collects those answers. If the job is already over or cancelled, its answers are
+    given up: its runs end as interrupted, with what they have cost.
     """
     settings = current_settings()
     with RegistryDatabase.open_existing(settings.registry) as registry:
         found = find_provider_job(registry, job)
         if found.finished_at is not None:
-            raise Invalid(f"job {found.job_id} was collected before", hint="promptops jobs list")
+            raise Invalid(f"job {found.job_id} was already collected", hint="promptops jobs list")
         waiting = waiting_jobs(registry, found)
         if waiting and get_provider_work(registry, found.work_id).closed_at is None:
             what = pluralize(len(waiting), "job")
@@ -33,7 +33,7 @@ def jobs_cancel(job: JobArgument, yes: YesOption = False) -> None:
             require_confirmation(f"Cancel {what} of {calls} at {found.provider}?", yes=yes, needed=True)
             cancel_jobs(settings, registry, found)
             print_text(f"{what} cancelled")
-            note(f"promptops jobs collect {found.job_id} takes up what was answered before")
+            note(f"promptops jobs collect {found.job_id} collects what was answered before")
             return
     require_confirmation("Give up answers that are paid for?", yes=yes, needed=True)
     give_up(settings, found)

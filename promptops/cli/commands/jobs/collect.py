@@ -21,32 +21,33 @@ from promptops.registry import (
 )
 
 JobsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="JOB...", help="Ids, or their beginnings; all that wait.")
+    list[str] | None,
+    typer.Argument(metavar="JOB...", help="Ids, or their beginnings. Default: all that wait."),
 ]
-WaitOption = Annotated[bool, wait_option("Wait until they are over; else exit with 3 where one is not.")]
+WaitOption = Annotated[bool, wait_option("Wait until all are over; else exit with 3 if one is not.")]
 
 
 def jobs_collect(jobs: JobsArgument = None, *, wait: WaitOption = False) -> int:
-    """Take up the answers of jobs, and go on with the commands that have submitted them.
+    """Collect the answers of jobs, and continue the commands that submitted them.
 
-    Each prints what it would have printed, and ends with the exit code that it would have had. What expired
-    or has to be asked again is submitted as another job. A job that is not over ends this with 3.
+    Each prints what it would have printed, with the exit code that it would have had. Calls that expired or
+    need a retry are submitted as another job. A job that is not over ends this with 3.
     """
     with RegistryDatabase.open_existing(current_settings().registry) as registry:
         asked = [find_provider_job(registry, job) for job in jobs] if jobs else open_provider_jobs(registry)
         works = {job.work_id: get_provider_work(registry, job.work_id) for job in asked}
     for job in asked:
         if job.finished_at is not None:
-            note(f"job {job.job_id} was collected before")
+            note(f"job {job.job_id} was already collected")
     if not asked:
-        note("no job waits")
+        note("no jobs are waiting")
     return _worst([_go_on(work, asked, wait=wait) for work in works.values() if work.finished_at is None])
 
 
 def _go_on(work: StoredWork, jobs: Sequence[StoredJob], *, wait: bool) -> int:
     if not work.command:
         job = next(job.job_id for job in jobs if job.work_id == work.work_id)
-        raise Invalid(f"job {job} was submitted by no command", hint=f"promptops jobs cancel {job}")
+        raise Invalid(f"job {job} was not submitted by a command", hint=f"promptops jobs cancel {job}")
     at = work.command.index("--")
     words = [*work.command[:at], "--wait" if wait else "--detach", *work.command[at:]]
     token = GOES_ON_WITH.set(work.work_id)

@@ -15,7 +15,7 @@ _SHOWN_ID = 10  # characters of it, which say the millisecond
 def jobs_list(limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """List jobs, newest first: how far they were when the provider was last asked, and what they cost.
 
-    A job that is over waits for `jobs collect` until it says collected.
+    A job that is over waits for `jobs collect`, and then says collected.
     """
     with RegistryDatabase.open_existing(current_settings().registry) as registry:
         jobs = list_provider_jobs(registry, limit)

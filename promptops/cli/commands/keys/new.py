@@ -75,7 +75,7 @@ def keys_new(
     opens the pages of `ui` to the person whose address TENANT is, and calls nothing unless --allow says so.
     """
     if not _TENANT.fullmatch(tenant):
-        raise Invalid(f"`{tenant}` is no name of a tenant", hint="letters, digits and . _ @ -, at most 100")
+        raise Invalid(f"`{tenant}` is not a tenant's name", hint="letters, digits and . _ @ -, at most 100")
     for pattern in allow or ():
         check_reference_pattern(pattern, revisions=revisions)
     for pattern in models or ():
@@ -105,8 +105,8 @@ def keys_new(
 def _check_role(role: str | None, tenant: str) -> None:
     """What is approved with a key is recorded as its person's: nobody shares one."""
     if role is not None and role not in _ROLES:
-        raise Invalid(f"`{role}` is no role", hint=f"--role {', '.join(_ROLES)}")
+        raise Invalid(f"`{role}` is not a role", hint=f"--role {', '.join(_ROLES)}")
     if role is not None and "@" not in tenant.strip("@"):
         raise Invalid(
-            f"`{tenant}` is no person's address", hint="promptops keys new ada@example.org --role viewer"
+            f"`{tenant}` is not a person's address", hint="promptops keys new ada@example.org --role viewer"
         )

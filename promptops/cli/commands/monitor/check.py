@@ -61,16 +61,16 @@ AllOption = Annotated[bool, all_option("Every channel that serves a version or w
 SinceOption = Annotated[
     str,
     since_option(
-        "Also tell of alarms that are over: since the last look, or 7d, 2w or a date.", metavar="last|WHEN"
+        "Also show alarms that are over: since the last check, or 7d, 2w or a date.", metavar="last|WHEN"
     ),
 ]
 FormatOption = Annotated[CheckFormat, format_option("text, json, markdown, github.", metavar="FORMAT")]
 ExitCodeOption = Annotated[bool, exit_code_option("Exit 1 on an alarm, 3 where too little is known.")]
 AcknowledgeOption = Annotated[
-    bool, typer.Option("--acknowledge", help="What alarms now is normal from now on: learn it again.")
+    bool, typer.Option("--acknowledge", help="Accept what alarms now as normal, and learn it again.")
 ]
 ProbesOption = Annotated[
-    bool, typer.Option("--probes", help="First ask the cases that `probes:` of promptops.yaml names.")
+    bool, typer.Option("--probes", help="First run the cases that `probes:` of promptops.yaml names.")
 ]
 OnlineOption = Annotated[
     bool, typer.Option("--online", help="Also ask providers when they end models, once a day.")
@@ -98,9 +98,9 @@ def monitor_check(
     *,
     calls: BatchOptions,
 ) -> int:
-    """Look at what channels answered since the last look, and say what has left its band.
+    """Check what channels answered since the last check, and report what has drifted.
 
-    Look as often as you like: at most one prompt of twenty has a false alarm in a year. The first
+    Check as often as you like: at most one prompt in twenty has a false alarm in a year. The first
     three weeks after a release are the reference. Calls of a canary do not count.
     """
     if every == bool(names):
@@ -164,7 +164,7 @@ def _ask_providers(
     """Why not all were asked."""
     failed = ask_for_retirements(registry, targets, os.environ, now)
     for provider, error in failed.items():
-        note(f"{provider} was not asked when it ends models: {error.message}")
+        note(f"{provider} was not asked for end dates of models: {error.message}")
     return next(iter(failed.values()), None)
 
 

@@ -38,7 +38,7 @@ def monitor_inputs(
 ) -> None:
     """List the logged inputs that are farthest from every case, by the rows of four letters they share.
 
-    Of the latest 500 different inputs. That sees other words and other spelling, not other meaning. With
+    It looks at the latest 500 different inputs, and finds new words and spelling, not new meaning. With
     --add people review their answers, and `review cases` makes cases of what failed.
     """
     settings = current_settings()

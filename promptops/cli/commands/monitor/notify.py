@@ -18,7 +18,7 @@ RetryOption = Annotated[bool, typer.Option("--retry", help="Try again at once wh
 
 
 def monitor_notify(retry: RetryOption = False, as_json: JsonOption = False) -> int:
-    """Send what is new since the last time, and what is over, wherever `alerts:` in promptops.yaml says.
+    """Send what is new since the last time, and what is over, to the places that `alerts:` names.
 
     Open alarms of `monitor check`; canaries that were rolled back, await approval or near their deadline;
     budgets; pinned models that retire; a gateway that is not ready. Each is sent once. What cannot be sent

@@ -16,15 +16,15 @@ FromArgument = Annotated[
     str, typer.Argument(metavar="FROM", help="A registry: a file, or the URL of a PostgreSQL database.")
 ]
 ToArgument = Annotated[
-    str, typer.Argument(metavar="TO", help="Another, which is made: empty, or an earlier copy of FROM.")
+    str, typer.Argument(metavar="TO", help="The copy: a new or empty place, or an earlier copy of FROM.")
 ]
 
 
 def registry_copy(source: FromArgument, target: ToArgument, as_json: JsonOption = False) -> None:
     """Copy a registry to a file or to a database, whole and compared row by row.
 
-    FROM may be in use: the copy is what it held when the command began. The same command again goes on where
-    it was stopped, and brings what has come since; TO cannot be opened meanwhile.
+    FROM may be in use: the copy is what it held when the command began. Run it again to continue a copy that
+    was stopped, or to add what is new. TO cannot be opened until a copy is complete.
     """
     to = named_registry(target)
     progress = _Progress() if stderr_is_terminal() else None
@@ -42,8 +42,8 @@ def registry_copy(source: FromArgument, target: ToArgument, as_json: JsonOption 
     print_text(f"read back and the same: blake2b {copied.digest}")
     if copied.arrived or copied.unfinished:
         note(
-            f"{copied.arrived:,} came to the source meanwhile, {copied.unfinished:,} had not ended: "
-            "the same command brings them"
+            f"{copied.arrived:,} were added to the source meanwhile, {copied.unfinished:,} had not ended: "
+            "the same command copies them"
         )
     note(f"when nothing logs to the source any more: registry: {to} in promptops.yaml")
 

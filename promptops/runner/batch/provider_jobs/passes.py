@@ -78,10 +78,10 @@ def _wait(work: ProviderWork) -> None:
                 problem = try_looking(work, job)
                 if problem and problem != said:
                     said = problem
-                    _LOG.warning(f"job {job.job_id} is asked for again: {problem}")
+                    _LOG.warning(f"job {job.job_id} is checked again: {problem}")
     except KeyboardInterrupt:
         if waiting := [job for job in jobs_of_work(work.registry, work.id) if job.is_waiting]:
-            _LOG.info(f"{_names(waiting)} goes on at the provider; {_collect(waiting)}")
+            _LOG.info(f"{_names(waiting)} continues at the provider; {_collect(waiting)}")
         raise
     finally:
         work.provider.on_waiting(())
@@ -100,14 +100,14 @@ def _names(jobs: Sequence[StoredJob]) -> str:
 
 def _collect(jobs: Sequence[StoredJob]) -> str:
     """Jobs of one command are taken up together."""
-    return f"promptops jobs collect {jobs[0].job_id} takes the answers up"
+    return f"promptops jobs collect {jobs[0].job_id} collects the answers"
 
 
 def _raise_refusal(work: ProviderWork) -> None:
     for job in work.refused:
         raise Unavailable(
             f"{job.provider} has refused job {job.job_id}: {job.reason or 'it does not say why'}",
-            hint="nothing of it was called; the same command submits it again",
+            hint="no call was made; the same command submits it again",
         )
 
 

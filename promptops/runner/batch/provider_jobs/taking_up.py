@@ -35,7 +35,7 @@ def take_up(work: ProviderWork) -> None:
             _take_up_job(work, job)
     for job in work.waiting:
         if problem := try_looking(work, job):
-            _LOG.warning(f"job {job.job_id} could not be looked at: {problem}")
+            _LOG.warning(f"job {job.job_id} could not be checked: {problem}")
 
 
 def _take_up_job(work: ProviderWork, job: StoredJob) -> None:
@@ -58,11 +58,11 @@ def _find_again(work: ProviderWork, job: StoredJob) -> StoredJob | None:
     others = provider_job_ids(work.registry, job.provider)
     old = time.time() - utc_seconds(job.created_at) > _SURELY_LISTED_S
     until = time.monotonic() + (0.0 if old else CERTAIN_AFTER_S)
-    _LOG.info(f"looking for job {job.job_id} at {service.name}: nobody knows whether it was accepted")
+    _LOG.info(f"looking for job {job.job_id} at {service.name}: it is unknown whether it was accepted")
     while True:
         found = service.find(job.job_id, since=job.created_at, custom_ids=custom_ids, known=others)
         if found is not None:
-            _LOG.info(f"job {job.job_id} was accepted by {service.name}, as is found now")
+            _LOG.info(f"job {job.job_id} was accepted by {service.name} after all")
             return note_accepted(work, job, found)
         if (left := until - time.monotonic()) <= 0:
             return None
@@ -152,7 +152,7 @@ class _Counts:
                 billed = cost.cost_usd if cost else None
                 self.spent = None if self.spent is None or billed is None else self.spent + billed
         if self.odd:
-            _LOG.warning(f"job {job.job_id}: {self.odd:,} lines of its results belong to no call of it")
+            _LOG.warning(f"job {job.job_id}: {self.odd:,} lines of its results belong to none of its calls")
 
 
 def try_looking(work: ProviderWork, job: StoredJob) -> str:

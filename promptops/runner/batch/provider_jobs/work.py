@@ -87,8 +87,8 @@ def refuse_while_waiting(registry: RegistryDatabase, work_key: str) -> None:
     work = find_provider_work(registry, work_key)
     for job in jobs_of_work(registry, work.work_id) if work else ():
         raise Invalid(
-            f"calls of this are with {job.provider}, as job {job.job_id}",
-            hint=f"promptops jobs collect {job.job_id} takes their answers up, and jobs cancel ends it",
+            f"calls of this command are at {job.provider}, as job {job.job_id}",
+            hint=f"promptops jobs collect {job.job_id} collects their answers, and jobs cancel ends it",
         )
 
 
@@ -141,7 +141,7 @@ class ProviderWork(Closing):
             raise Invalid(
                 f"what {self.scope.verb} would do is not what was submitted: its prompt, file or options "
                 "have changed",
-                hint="bring them back as they were; promptops jobs cancel gives the answers up",
+                hint="restore them; promptops jobs cancel gives up the answers",
             )
         return found
 
@@ -169,7 +169,7 @@ class ProviderWork(Closing):
         """Keep all other processes from this work for a while. Raises Unavailable where one is at it."""
         until = utc_text(time.time() + _LEASE_S)
         if not hold_provider_work(self.registry, self.id, self._who, until=until):
-            raise Unavailable("another process is at these very jobs", hint="it takes up their answers")
+            raise Unavailable("another process is working on the same jobs", hint="it collects their answers")
 
     @property
     def id(self) -> str:

@@ -256,7 +256,7 @@ def _connect(address: str) -> None:
     except Exception as error:  # noqa: BLE001 - Ray raises whatever comes along
         raise Unavailable(
             f"no Ray cluster at {address}: {_in_short(error)}",
-            hint="`ray status` on its head says whether it runs; Ray and Python are the same everywhere",
+            hint="`ray status` on its head shows whether it runs; Ray and Python must be the same everywhere",
         ) from None
 
 
@@ -269,7 +269,7 @@ def _check_listens(address: str) -> None:
         socket.create_connection((host, int(port)), _CONNECT_S).close()
     except (OSError, OverflowError) as error:
         raise Unavailable(
-            f"no Ray cluster at {address}: {error}", hint="`ray status` on its head says whether it runs"
+            f"no Ray cluster at {address}: {error}", hint="`ray status` on its head shows whether it runs"
         ) from None
 
 
