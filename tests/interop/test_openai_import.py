@@ -388,7 +388,13 @@ def test_a_folder_lists_every_use_and_one_prompt_an_id(repo: Repo, cli: Cli, tmp
             "changed",
             "pmpt_aa11bb22cc, version 3, variables: b; as at src/app.py:1",
         ),
-        ("src/b/job.js", 1, "model", "lost", "the prompt is taken from src/app.py:1, which does not have this"),
+        (
+            "src/b/job.js",
+            1,
+            "model",
+            "lost",
+            "the prompt is taken from src/app.py:1, which does not have this",
+        ),
         (
             "src/broken.py",
             2,

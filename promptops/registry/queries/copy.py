@@ -3,7 +3,7 @@
 A copy reads one moment of the source, however long it takes and whatever is logged there meanwhile, and makes
 the target what the source was at that moment. It compares what is there already, a slice of runs after the
 other, and replaces what differs: so a copy that was killed continues, and a later one adds what is new. Every
-slice is read back and compared before it is committed. Nobody can open the target before the copy is complete.
+slice is read back and compared before it is committed. Nobody can open the target before it is complete.
 
 What is derived from the rest is not copied: the search index, the sums by day, the index of git's history.
 """
