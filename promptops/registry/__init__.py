@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     )
     from promptops.registry.leases import is_holder_dead, new_lease_holder
     from promptops.registry.line_problems import LineProblems
+    from promptops.registry.log_redaction import (
+        is_quick_to_redact,
+        redact_finished_run,
+        redact_started_run,
+        without_quotes,
+    )
     from promptops.registry.outcome_file import (
         Feedback,
         log_run_outcomes,
@@ -355,12 +361,6 @@ if TYPE_CHECKING:
         RunKind,
         RunState,
         StartedRun,
-    )
-    from promptops.registry.retention import (
-        is_quick_to_redact,
-        redact_finished_run,
-        redact_started_run,
-        without_quotes,
     )
     from promptops.registry.run_export import RunExportFormat, export_runs
     from promptops.registry.run_messages import (

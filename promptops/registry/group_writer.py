@@ -15,9 +15,9 @@ from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
 from promptops.registry.database import RegistryDatabase
 from promptops.registry.journal import Spool, record_prompt_version
+from promptops.registry.log_redaction import redact_finished_run, redact_started_run
 from promptops.registry.queries.provider_jobs import run_states
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.retention import redact_finished_run, redact_started_run
 
 MAX_GROUP_ROWS = 256  # rows in one transaction
 _LINGER_S, _POLL_INTERVAL_S = 0.003, 0.001  # a group of many rows costs far less than as many groups

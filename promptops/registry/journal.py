@@ -22,9 +22,9 @@ from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.registry.database import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
 from promptops.registry.errors import EngineError, StaleRegistry
+from promptops.registry.log_redaction import redact_finished_run, redact_started_run
 from promptops.registry.queries.versions import save_version
 from promptops.registry.records import CheckResult, FinishedRun, GuardDecision, StartedRun
-from promptops.registry.retention import redact_finished_run, redact_started_run
 
 _LOG = PackageLogger("promptops.registry")
 

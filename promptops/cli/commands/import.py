@@ -13,7 +13,7 @@ from promptops.config.clock import local_day
 from promptops.config.settings import current_settings
 from promptops.console import print_json
 from promptops.errors import ExitCode, WrongUsage
-from promptops.interop.run import read_sources
+from promptops.interop.read_sources import read_sources
 from promptops.interop.sources import SOURCES, split_words
 from promptops.interop.target import ImportTarget, target_folder
 from promptops.interop.writing import plan_import, write_import

@@ -9,7 +9,7 @@ from promptops.cli.reports.lint.text import print_lint_report
 from promptops.config.settings import Settings
 from promptops.console import note, print_readable_table, print_styled, print_text
 from promptops.interop.model import ExportedFiles, Finding, ImportedSource, Verdict, count_verdicts
-from promptops.interop.run import ReadSources, Unreadable
+from promptops.interop.read_sources import ReadSources, Unreadable
 from promptops.interop.writing import ImportPlan
 from promptops.reports.numbers import pluralize
 

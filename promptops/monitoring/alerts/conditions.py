@@ -10,8 +10,8 @@ from promptops.config.settings import Settings
 from promptops.errors import PromptopsError
 from promptops.log import PackageLogger
 from promptops.monitoring.alarm import Alarm
+from promptops.monitoring.alerts.destinations import find_address
 from promptops.monitoring.alerts.notice import AlertKind, Notice
-from promptops.monitoring.alerts.places import find_address
 from promptops.monitoring.targets import Releases, find_targets, released_states, retirement_alarm
 from promptops.providers.http.exchange import exchange
 from promptops.providers.types import ModelError

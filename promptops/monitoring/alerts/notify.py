@@ -10,7 +10,7 @@ from promptops.config.settings import Settings
 from promptops.dataclass import dataclass
 from promptops.errors import Unavailable
 from promptops.monitoring.alerts.conditions import find_notices
-from promptops.monitoring.alerts.places import AlertPlace, Payload, find_places
+from promptops.monitoring.alerts.destinations import AlertDestination, Payload, find_destinations
 from promptops.redaction import add_environment_secrets, redact_texts
 from promptops.registry import (
     AlertDelivery,
@@ -55,7 +55,7 @@ def notify(
     retry_now: bool = False,
 ) -> NotifyReport:
     """Look for what people are to be told of, and tell them. ``retry_now``: also what has just failed."""
-    places = find_places(settings, env)
+    places = find_destinations(settings, env)
     began = time.monotonic()
     add_environment_secrets(env)
     opened, resolved = _settle(registry, settings, env, places, now)
@@ -74,7 +74,7 @@ def _settle(
     registry: RegistryDatabase,
     settings: Settings,
     env: Mapping[str, str],
-    places: Sequence[tuple[AlertPlace, frozenset[str]]],
+    places: Sequence[tuple[AlertDestination, frozenset[str]]],
     now: float,
 ) -> tuple[int, int]:
     at = utc_text(now)
@@ -105,7 +105,7 @@ def _flaps(registry: RegistryDatabase, alert: StoredAlert, now: float) -> bool:
 
 
 def _deliver(
-    registry: RegistryDatabase, place: AlertPlace, clock: Callable[[], float], *, retry_now: bool
+    registry: RegistryDatabase, place: AlertDestination, clock: Callable[[], float], *, retry_now: bool
 ) -> tuple[int, str]:
     """How many were sent, and why the rest was not: a place gets alerts in order, so a failure ends it."""
     longest = 0.0 if retry_now else 2.0 * _LAST_RETRY_S

@@ -10,7 +10,7 @@ from promptops.console import note, print_text
 from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase, find_provider_job, get_provider_work
 from promptops.reports.numbers import pluralize
-from promptops.runner.batch.provider_jobs.giving_up import cancel_jobs, give_up, waiting_jobs
+from promptops.runner.batch.provider_jobs.cancel import cancel_jobs, give_up, waiting_jobs
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or the start of it.")]
 

@@ -15,8 +15,8 @@ from promptops.registry import (
     jobs_of_work,
     unended_calls,
 )
+from promptops.runner.batch.provider_jobs.collect import take_up, try_looking
 from promptops.runner.batch.provider_jobs.submission import submit_parked
-from promptops.runner.batch.provider_jobs.taking_up import take_up, try_looking
 from promptops.runner.batch.provider_jobs.work import ProviderWork
 
 _LOG = PackageLogger("promptops.runner")

@@ -1,4 +1,4 @@
-"""Where people are told: a webhook, Slack, GitHub's issues, a command."""
+"""Where alerts are sent: a webhook, Slack, GitHub's issues, a command."""
 
 import contextlib
 import hashlib
@@ -37,7 +37,7 @@ _QUOTES = "'''"
 _GONE = (404, 410)  # an issue that somebody has deleted
 
 
-class AlertPlace(Protocol):
+class AlertDestination(Protocol):
     """``name``: what its deliveries are stored under. ``edits``: whether it shows open alerts as they are."""
 
     @property
@@ -239,37 +239,41 @@ def _encoded(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
-def find_places(settings: Settings, env: Mapping[str, str]) -> list[tuple[AlertPlace, frozenset[str]]]:
+def find_destinations(
+    settings: Settings, env: Mapping[str, str]
+) -> list[tuple[AlertDestination, frozenset[str]]]:
     """Those of ``alerts: to``, each with the kinds that it is told; none means all of them.
 
     One that is named twice is one, which is told what either says: nobody hears of an alert twice.
     """
-    found: dict[str, tuple[AlertPlace, frozenset[str]]] = {}
+    found: dict[str, tuple[AlertDestination, frozenset[str]]] = {}
     for entry in settings.file.alerts.get("to", ()):
         kinds = frozenset(entry.get("on", ()))
-        for place in _places_of(entry, settings, env):
-            known = found.get(place.name, (place, kinds))[1]
-            found[place.name] = place, known | kinds if known and kinds else frozenset()
+        for each in _destinations_of(entry, settings, env):
+            known = found.get(each.name, (each, kinds))[1]
+            found[each.name] = each, known | kinds if known and kinds else frozenset()
     return list(found.values())
 
 
-def _places_of(entry: Mapping[str, Any], settings: Settings, env: Mapping[str, str]) -> list[AlertPlace]:
-    places: list[AlertPlace] = []
+def _destinations_of(
+    entry: Mapping[str, Any], settings: Settings, env: Mapping[str, str]
+) -> list[AlertDestination]:
+    found: list[AlertDestination] = []
     if webhook := entry.get("webhook"):
         secret = _variable(webhook["secret_env"], env) if "secret_env" in webhook else ""
         add_secret(secret)
-        places.append(Webhook(f"webhook {webhook['url_env']}", find_address(webhook, env), secret))
+        found.append(Webhook(f"webhook {webhook['url_env']}", find_address(webhook, env), secret))
     if slack := entry.get("slack"):
-        places.append(Slack(f"slack {slack['url_env']}", find_address(slack, env)))
+        found.append(Slack(f"slack {slack['url_env']}", find_address(slack, env)))
     if (github := entry.get("github")) is not None:
         token = _variable(github.get("token_env", "GITHUB_TOKEN"), env)
         add_secret(token)
         repository = github.get("repository_env", "GITHUB_REPOSITORY")
         api = env.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-        places.append(GitHubIssue(f"github {repository}", api, _variable(repository, env), token))
+        found.append(GitHubIssue(f"github {repository}", api, _variable(repository, env), token))
     if command := entry.get("command"):
-        places.append(Command(f"command {_short_name(command)}", tuple(command), settings.root))
-    return places
+        found.append(Command(f"command {_short_name(command)}", tuple(command), settings.root))
+    return found
 
 
 def _short_name(command: Sequence[str]) -> str:

@@ -17,9 +17,9 @@ from promptops.registry import (
     jobs_of_work,
 )
 from promptops.runner.batch.options import BatchOptions
+from promptops.runner.batch.provider_jobs.collect import take_up
 from promptops.runner.batch.provider_jobs.options import ProviderBatch
 from promptops.runner.batch.provider_jobs.passes import end_unanswered
-from promptops.runner.batch.provider_jobs.taking_up import take_up
 from promptops.runner.batch.provider_jobs.work import ProviderWork, WorkScope
 
 _LOG = PackageLogger("promptops.runner")
