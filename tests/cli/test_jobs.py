@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from promptops.registry import BatchCallLog, RegistryDatabase
-from promptops.runner.batch.provider_jobs import passes
 from support.batch_files import greetings, outputs, rows, write_lines
 from support.batch_jobs import Faults
 from support.batch_provider import BatchProvider
@@ -18,7 +17,6 @@ from support.provider_jobs import BATCH, PROMPT, billed, point_to, spent
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchProvider]:
-    monkeypatch.setattr(passes, "_FIRST_PAUSE_S", 0.01)
     with BatchProvider(Faults(polls=1)) as provider:
         point_to(provider, monkeypatch)
         yield provider

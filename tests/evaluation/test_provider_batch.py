@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from promptops.runner.batch.provider_jobs import passes
 from support.batch_files import rows
 from support.batch_jobs import Faults, echo
 from support.batch_provider import BatchProvider
@@ -30,7 +29,6 @@ output:
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchProvider]:
-    monkeypatch.setattr(passes, "_FIRST_PAUSE_S", 0.01)
     with BatchProvider(Faults(polls=1), answer=echo_or_judge) as provider:
         point_to(provider, monkeypatch)
         yield provider

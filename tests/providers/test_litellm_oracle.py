@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,14 +56,6 @@ def litellm() -> Any:
 @pytest.fixture
 def settings(repo: Any) -> Settings:
     return find_settings(repo.path, {})
-
-
-@pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
-    with Provider() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-        yield server
 
 
 def by_litellm(litellm: Any, provider: Provider, model: str, **arguments: Any) -> Received:

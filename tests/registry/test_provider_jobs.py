@@ -15,7 +15,6 @@ from promptops.registry import (
     release_provider_work,
     run_states,
 )
-from promptops.runner.batch.provider_jobs import passes
 from support.batch_files import greetings, outputs, write_lines
 from support.batch_jobs import Faults
 from support.batch_provider import BatchProvider
@@ -27,7 +26,6 @@ LINES = 40
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchProvider]:
-    monkeypatch.setattr(passes, "_FIRST_PAUSE_S", 0.01)
     with BatchProvider(Faults(polls=1, expire_after=30, fail_every=7), Faults()) as provider:
         point_to(provider, monkeypatch)
         yield provider

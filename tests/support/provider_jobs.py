@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from promptops.runner.batch.provider_jobs import passes
 from support.batch_files import rows
 from support.batch_jobs import OPENAI_MODEL, echo
 from support.batch_provider import BatchProvider
@@ -29,6 +30,8 @@ BATCH = ("batch", "greet@HEAD", "in.jsonl", "--out", "out.jsonl", "--provider-ba
 
 
 def point_to(provider: BatchProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of this process go there, and jobs that are waited for are looked at without long pauses."""
+    monkeypatch.setattr(passes, "_FIRST_PAUSE_S", 0.01)
     for name, value in provider.env.items():
         monkeypatch.setenv(name, value)
 

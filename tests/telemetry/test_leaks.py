@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,15 +13,6 @@ from support.prompt_files import TONE_JUDGE
 from support.provider import Provider, reply, status, text
 
 SECRET = "Zanzibar"
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    with Collector() as found:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.endpoint)
-        monkeypatch.setenv("PROMPTOPS_TELEMETRY", "otlp")
-        yield found
-        flush_telemetry()
 
 
 def told(collector: Collector) -> str:

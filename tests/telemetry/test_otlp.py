@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -32,15 +31,6 @@ checks:
   - contains: Hello
   - contains: Goodbye
 """
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    with Collector() as found:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.endpoint)
-        monkeypatch.setenv("PROMPTOPS_TELEMETRY", "otlp")
-        yield found
-        flush_telemetry()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from promptops.runner.batch.provider_jobs import passes
 from support.batch_files import rows, write_lines
 from support.batch_jobs import ANTHROPIC_MODEL, Faults, echo
 from support.batch_provider import BatchProvider
@@ -34,7 +33,6 @@ def answer(request: Mapping[str, Any]) -> str:
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchProvider]:
-    monkeypatch.setattr(passes, "_FIRST_PAUSE_S", 0.01)
     with BatchProvider(Faults(polls=1), answer=answer) as provider:
         point_to(provider, monkeypatch)
         yield provider

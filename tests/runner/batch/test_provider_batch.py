@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from promptops.runner.batch.provider_jobs import passes
 from support.batch_files import greetings, outputs, rows, write_lines
 from support.batch_jobs import ANTHROPIC_MODEL, Faults, echo
 from support.batch_provider import BatchProvider
@@ -21,7 +20,6 @@ from support.provider_jobs import BATCH, JUDGE, PROMPT, billed, point_to, spent
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchProvider]:
-    monkeypatch.setattr(passes, "_FIRST_PAUSE_S", 0.01)
     with BatchProvider() as provider:
         point_to(provider, monkeypatch)
         yield provider

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from promptops.runner.batch.provider_jobs import collect, passes
+from promptops.runner.batch.provider_jobs import collect
 from support.batch_files import greetings, outputs, rows, write_lines
 from support.batch_jobs import Faults
 from support.batch_provider import BatchProvider
@@ -33,7 +33,6 @@ STAGES = {
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchProvider]:
-    monkeypatch.setattr(passes, "_FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(collect, "CERTAIN_AFTER_S", 0.1)
     with BatchProvider(Faults(polls=1, fail_every=33, shuffle=True)) as provider:
         point_to(provider, monkeypatch)
