@@ -215,7 +215,7 @@ def test_who_may_not_make_tables_is_refused_where_there_are_none(
 ) -> None:
     as_admin(server, "CREATE ROLE eve LOGIN; CREATE SCHEMA closed")
     for url in (by("eve", server), with_settings(f"{by('eve', server)}?options=", search_path="closed")):
-        with pytest.raises(Invalid, match=r"permission denied for schema|in a schema that is not there"):
+        with pytest.raises(Invalid, match=r"permission denied for schema|in a schema that does not exist"):
             RegistryDatabase.open(postgres_location(url, tmp_path))
 
 
@@ -228,7 +228,7 @@ def test_a_schema_that_is_not_there_is_no_empty_log(
     for words in (("runs", "list"), ("runs", "stats"), ("status",), ("jobs", "list"), ("shadow", "list")):
         refused = cli(*words)
         assert refused.code == 4, words
-        assert "in a schema that is not there" in refused.err
+        assert "in a schema that does not exist" in refused.err
     monkeypatch.setenv("PROMPTOPS_REGISTRY", server.url)  # where nothing is logged yet
     assert cli("runs", "list").code == 0
 
