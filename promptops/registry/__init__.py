@@ -148,6 +148,13 @@ if TYPE_CHECKING:
         unended_calls,
         update_provider_job,
     )
+    from promptops.registry.queries.release.analysis_states import (
+        decode_analysis_state,
+        load_analysis_state,
+        load_analysis_states,
+        load_analysis_text,
+        save_analysis_state,
+    )
     from promptops.registry.queries.release.breaker import (
         FAILURES_TO_OPEN,
         breaker_reason,
@@ -166,6 +173,7 @@ if TYPE_CHECKING:
         add_exposed,
         count_exposure,
         read_exposure,
+        read_exposures,
         save_exposure,
     )
     from promptops.registry.queries.release.import_ import ImportResult, import_files
@@ -186,7 +194,6 @@ if TYPE_CHECKING:
         count_calls_since,
         count_distinct_inputs,
         count_reviewed_calls,
-        decode_analysis_state,
         delete_observations,
         earliest_start_from,
         exclusion_reasons,
@@ -195,15 +202,12 @@ if TYPE_CHECKING:
         has_outcome,
         last_outcome_id,
         last_seq,
-        load_analysis_state,
-        load_analysis_text,
         outcomes_after,
         pruned_calls,
         read_call_outcomes,
         read_channel_traffic,
         read_losses,
         read_observations,
-        save_analysis_state,
         save_observations,
         scratch_analysis,
     )

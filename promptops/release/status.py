@@ -7,9 +7,10 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from promptops.registry import read_exposure, scratch_analysis
-from promptops.release.analysis import load_findings
+from promptops.registry import Exposure, RegistryDatabase, read_exposure, read_exposures, scratch_analysis
+from promptops.release.analysis import load_all_findings
 from promptops.release.analysis.findings import Findings, MetricFinding
 from promptops.release.context import ReleaseContext, Target
 from promptops.release.ledger.transition_log import TransitionRecord
@@ -18,7 +19,7 @@ from promptops.release.reconcile import assess, phase_gate
 from promptops.release.rules import RolloutDecision, decide_transition
 from promptops.release.status_view import StatusView, TimelineEvent, canary_exposure
 from promptops.stats.guard_group import least_losses
-from promptops.versions.release_state import ChannelState, Rollout
+from promptops.versions.release_state import Rollout
 
 _EVENTS = 20
 _MAX_THIN = 3  # slices that are spoken of
@@ -27,20 +28,45 @@ _MAX_PAIRS = 2_000
 _MAX_RECOMPUTED = 20_000  # calls since the last tick: about two seconds
 
 
-def status_of(
+def statuses_of(
     context: ReleaseContext,
-    target: Target,
+    targets: Sequence[Target],
     pending: Sequence[TransitionRecord] = (),
     *,
     recompute: bool = False,
-) -> StatusView:
-    """One channel as it stands. ``pending``: moves that the remote does not have.
+) -> list[StatusView]:
+    """Channels as they stand. ``pending``: moves that the remote does not have.
 
     ``recompute``: score what no tick has scored yet, without keeping it, unless that takes long, or where no
     temporary tables can be made.
     """
+    if recompute and context.registry.makes_temp_tables:
+        return [_recomputed(context, target, pending) for target in targets]
+    views = [_without_rollout(context, target, pending) for target in targets]
+    with context.registry.snapshot():
+        seen = _read_last_ticks(context.registry, [view.rollout for view in views if view.rollout])
+        return [
+            _with_rollout(context, target, view, view.rollout, seen[view.rollout.id])
+            if view.rollout
+            else view
+            for target, view in zip(targets, views, strict=True)
+        ]
+
+
+def _recomputed(context: ReleaseContext, target: Target, pending: Sequence[TransitionRecord]) -> StatusView:
+    registry, rollout = context.registry, context.channel(target).rollout
+    if rollout is None or read_exposure(registry, rollout.id, as_ticked=True).behind > _MAX_RECOMPUTED:
+        return statuses_of(context, [target], pending)[0]
+    with scratch_analysis(registry, rollout.id):
+        assess(context, target)
+        return statuses_of(context, [target], pending)[0]
+
+
+def _without_rollout(
+    context: ReleaseContext, target: Target, pending: Sequence[TransitionRecord]
+) -> StatusView:
     state = context.channel(target)
-    view = StatusView(
+    return StatusView(
         prompt=target.prompt,
         channel=target.channel,
         now=context.now,
@@ -55,16 +81,21 @@ def status_of(
             if (record.prompt, record.channel) == (target.prompt, target.channel)
         ),
     )
-    if state.rollout is None:
-        return view
-    recompute = recompute and context.registry.makes_temp_tables
-    with context.registry.snapshot():
-        behind = read_exposure(context.registry, state.rollout.id, as_ticked=True).behind
-        if not recompute or behind > _MAX_RECOMPUTED:
-            return _with_rollout(context, target, view, state, state.rollout)
-    with scratch_analysis(context.registry, state.rollout.id):
-        assess(context, target)
-        return _with_rollout(context, target, view, state, state.rollout)
+
+
+class _LastTick(NamedTuple):
+    """What the last tick of a rollout has found, and what the log has seen of it."""
+
+    findings: Findings | None
+    exposure: Exposure
+
+
+def _read_last_ticks(registry: RegistryDatabase, rollouts: Sequence[Rollout]) -> dict[str, _LastTick]:
+    """Of all rollouts by as many statements as of one: each is a journey to the server."""
+    findings = load_all_findings(registry, rollouts)
+    unseen = [rollout.id for rollout in rollouts if rollout.id not in findings]
+    exposures = read_exposures(registry, list(findings), as_ticked=True) | read_exposures(registry, unseen)
+    return {rollout: _LastTick(findings.get(rollout), each) for rollout, each in exposures.items()}
 
 
 def timeline_event(record: TransitionRecord) -> TimelineEvent:
@@ -74,11 +105,10 @@ def timeline_event(record: TransitionRecord) -> TimelineEvent:
 
 
 def _with_rollout(
-    context: ReleaseContext, target: Target, view: StatusView, state: ChannelState, rollout: Rollout
+    context: ReleaseContext, target: Target, view: StatusView, rollout: Rollout, seen: _LastTick
 ) -> StatusView:
-    plan = context.ledger.plan(rollout.plan)
-    known = load_findings(context.registry, rollout)
-    gate = phase_gate(context, target, state.stable, rollout, plan) if state.stable else None
+    plan, known = context.ledger.plan(rollout.plan), seen.findings
+    gate = phase_gate(context, target, view.stable, rollout, plan) if view.stable else None
     findings = known or Findings(registry="", registry_path=str(context.registry.path))
     decision = decide_transition(
         rollout, plan, findings, context.now, eval_gate=gate, shadow_gate=gate, target=str(target)
@@ -89,7 +119,7 @@ def _with_rollout(
     return replace(
         view,
         plan=plan,
-        exposure=canary_exposure(context.registry, rollout, context.now, as_ticked=known is not None),
+        exposure=canary_exposure(seen.exposure, rollout, context.now),
         findings=known,
         gate=gate,
         decision=decision

@@ -1,7 +1,7 @@
 """What ``status`` shows of one channel: put together by the verbs, drawn by ``formats``."""
 
 from promptops.dataclass import dataclass
-from promptops.registry import RegistryDatabase, read_exposure
+from promptops.registry import Exposure
 from promptops.release.analysis.findings import Findings, GateFinding
 from promptops.release.plan.types import ReleasePlan
 from promptops.release.timestamps import parse_timestamp
@@ -33,11 +33,8 @@ class CanaryExposure:
     uncounted: int = 0  # calls since the last tick, of which nothing else is known yet
 
 
-def canary_exposure(
-    registry: RegistryDatabase, rollout: Rollout, now: float, *, as_ticked: bool = False
-) -> CanaryExposure:
-    """What the log knows of it; a pace only from an hour on. ``as_ticked``: counts of the last tick."""
-    seen = read_exposure(registry, rollout.id, as_ticked=as_ticked)
+def canary_exposure(seen: Exposure, rollout: Rollout, now: float) -> CanaryExposure:
+    """What the log knows of it; a pace only from an hour on."""
     elapsed = now - parse_timestamp(seen.first) if seen.first else 0.0
     return CanaryExposure(
         calls=seen.calls,

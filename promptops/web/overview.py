@@ -23,7 +23,7 @@ from promptops.registry import (
     read_cells,
 )
 from promptops.release.context import ReleaseContext, resolve_targets
-from promptops.release.status import status_of
+from promptops.release.status import statuses_of
 from promptops.release.status_view import StatusView
 from promptops.reports import channel as facts
 from promptops.reports.numbers import NO_VALUE, format_percent, format_usd, format_weight
@@ -136,7 +136,7 @@ async def _show(request: web.Request) -> web.StreamResponse:
 def _look(context: ReleaseContext) -> tuple[StatusView, ...]:
     pending = context.ledger.pending()
     with context.ledger.branch.pinned():
-        return tuple(status_of(context, target, pending) for target in resolve_targets([], context))
+        return tuple(statuses_of(context, resolve_targets([], context), pending))
 
 
 def _rows(cells: Iterable[RunCell], views: Iterable[StatusView], since: str) -> list[ChannelRow]:

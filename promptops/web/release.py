@@ -11,7 +11,7 @@ from promptops.release.actions.rollback import roll_back
 from promptops.release.actions.seen import channel_position
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.context import ReleaseContext, parse_target, resolve_target, resolve_targets
-from promptops.release.status import status_of
+from promptops.release.status import statuses_of
 from promptops.release.status_view import StatusView
 from promptops.reports import channel as facts
 from promptops.reports.interval_plot import interval_plot
@@ -56,7 +56,7 @@ async def _show(request: web.Request) -> web.StreamResponse:
         target = resolve_target(context, name)
         pending = context.ledger.pending()
         with context.ledger.branch.pinned():
-            view = status_of(context, target, pending, recompute=True)
+            [view] = statuses_of(context, [target], pending, recompute=True)
             return view, channel_position(context.channel(target))
 
     view, seen = await request.app[PROJECT].releases(look)
@@ -100,7 +100,7 @@ async def _decide(request: web.Request) -> web.StreamResponse:
 def _all_channels(context: ReleaseContext) -> list[StatusView]:
     pending = context.ledger.pending()
     with context.ledger.branch.pinned():
-        return [status_of(context, target, pending) for target in resolve_targets([], context)]
+        return statuses_of(context, resolve_targets([], context), pending)
 
 
 def _arms(one: MetricFinding) -> tuple[str, str]:

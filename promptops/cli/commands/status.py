@@ -12,7 +12,7 @@ from promptops.console import clear_screen, note
 from promptops.errors import ExitCode
 from promptops.registry import RegistryDatabase
 from promptops.release.context import is_tampered, resolve_targets
-from promptops.release.status import status_of
+from promptops.release.status import statuses_of
 from promptops.release.status_view import StatusView
 
 _REFRESH_INTERVAL_S = 2.0
@@ -69,7 +69,7 @@ def _views(names: list[str], *, recompute: bool) -> tuple[list[StatusView], bool
         pending = context.ledger.pending()
         targets = resolve_targets(names, context)
         with context.ledger.branch.pinned():
-            views = [status_of(context, target, pending, recompute=recompute) for target in targets]
+            views = statuses_of(context, targets, pending, recompute=recompute)
             tampered = any(is_tampered(context, target.prompt) for target in targets)
             return views, tampered or (not names and is_tampered(context))
 

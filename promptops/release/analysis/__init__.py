@@ -1,6 +1,6 @@
 """What a rollout's calls say so far: updated by ``analyze_rollout``, read by ``load_findings``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from promptops.registry import (
     count_reviewed_calls,
     find_first_rollout_run,
     has_outcome,
-    load_analysis_state,
+    load_analysis_states,
     read_registry_id,
     save_analysis_state,
 )
@@ -97,8 +97,22 @@ def _committed_calls(committed: Mapping[str, Any] | None) -> int:
 
 def load_findings(registry: RegistryDatabase, rollout: Rollout) -> Findings | None:
     """What was found the last time; None before the first."""
-    state = load_analysis_state(registry, rollout.id, SUMMARY)
-    found = decode_findings(state) if state else None
+    return load_all_findings(registry, [rollout]).get(rollout.id)
+
+
+def load_all_findings(registry: RegistryDatabase, rollouts: Sequence[Rollout]) -> dict[str, Findings]:
+    """The same of many: by rollout."""
+    states = load_analysis_states(registry, [rollout.id for rollout in rollouts], SUMMARY)
+    found = {
+        rollout.id: _findings_from(states[rollout.id], rollout)
+        for rollout in rollouts
+        if rollout.id in states
+    }
+    return {rollout: each for rollout, each in found.items() if each}
+
+
+def _findings_from(state: dict[str, Any], rollout: Rollout) -> Findings | None:
+    found = decode_findings(state)
     if found and found.step_started != rollout.step_started:  # it has moved on since, and nothing was scored
         return replace(found, step_canary_calls=0, step_calls=0, step_started=rollout.step_started)
     return found
@@ -187,4 +201,4 @@ def _proof(tests: RolloutTests) -> dict[str, Any]:
     }
 
 
-__all__ = ["analyze_rollout", "build_evidence", "eval_gate", "load_findings"]
+__all__ = ["analyze_rollout", "build_evidence", "eval_gate", "load_all_findings", "load_findings"]

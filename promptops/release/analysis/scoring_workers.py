@@ -24,7 +24,7 @@ from promptops.config.locks import lock_attempt
 from promptops.config.registry_location import RegistryLocation, exact_text, local_file, registry_location
 from promptops.dataclass import dataclass
 from promptops.log import PackageLogger
-from promptops.registry import RegistryDatabase, read_exposure
+from promptops.registry import RegistryDatabase, read_exposures
 from promptops.release.analysis.update import PROGRESS_S, AnalysisRequest, score_slice
 
 _LONG = 10_000  # calls of one canary, and three times as many of all: a worker takes half a second to start
@@ -70,7 +70,8 @@ class _Backlog:
 
 def score_together(registry: RegistryDatabase, looks: Sequence[AnalysisRequest]) -> Iterator[str]:
     """Score what is long; gives the rollouts in their order, each as soon as nothing of it is left."""
-    behind = [read_exposure(registry, look.rollout.id, as_ticked=True).behind for look in looks]
+    known = read_exposures(registry, [look.rollout.id for look in looks], as_ticked=True)
+    behind = [known[look.rollout.id].behind for look in looks]
     long = [at for at, count in enumerate(behind) if count > _LONG]
     workers = min(len(long), _PER_PROCESSOR * _usable_processors(), _MAX_WORKERS)
     backlog = _Backlog([looks[at] for at in long], [behind[at] for at in long])

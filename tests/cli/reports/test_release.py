@@ -223,7 +223,7 @@ def test_exposure_as_the_log_has_it(tmp_path: Path) -> None:
     active = view().rollout
     assert active is not None
     with RegistryDatabase.open(tmp_path / "r.db") as registry:
-        assert canary_exposure(registry, active, NOW) == CanaryExposure(
+        assert canary_exposure(read_exposure(registry, active.id), active, NOW) == CanaryExposure(
             calls=0, canary_calls=0, canary_units=0
         )
         placed = [("canary", "a"), ("canary", "a"), ("canary", "b"), ("canary", None), ("stable", "c")]
@@ -232,9 +232,14 @@ def test_exposure_as_the_log_has_it(tmp_path: Path) -> None:
             registry.start(a_run(rollout=active.id, arm=arm, unit_hash=unit, weight_bp=500, started_at=begun))
         registry.start(a_run(rollout=active.id, arm="canary", excluded="override"))
         registry.start(a_run(rollout="r-2", arm="canary"))
-        seen = canary_exposure(registry, active, NOW)
+        seen = canary_exposure(read_exposure(registry, active.id), active, NOW)
         assert seen == CanaryExposure(calls=5, canary_calls=4, canary_units=2, per_day=10.0)
-        assert canary_exposure(registry, replace(active, unit="call"), NOW).canary_units is None
+        assert (
+            canary_exposure(
+                read_exposure(registry, active.id), replace(active, unit="call"), NOW
+            ).canary_units
+            is None
+        )
 
 
 def test_exposure_is_counted_on_from_the_last_tick(tmp_path: Path) -> None:
@@ -262,13 +267,13 @@ def test_more_calls_than_can_be_counted_in_passing_wait_for_a_tick(tmp_path: Pat
     with RegistryDatabase.open(tmp_path / "r.db") as registry:
         many = [a_run(rollout=active.id, arm="stable", weight_bp=500) for _ in range(2_001)]
         registry.start_all(many)
-        waiting = canary_exposure(registry, active, NOW)
+        waiting = canary_exposure(read_exposure(registry, active.id), active, NOW)
         said = "2,001 more calls wait for a tick"
         assert said in render_status([replace(view(), exposure=waiting)], "text")
         with registry.write():
             save_exposure(registry, active.id, count_exposure(registry, active.id))
         registry.start(a_run(rollout=active.id, arm="canary", weight_bp=500))
-        seen = canary_exposure(registry, active, NOW)
+        seen = canary_exposure(read_exposure(registry, active.id), active, NOW)
         assert (seen.calls, seen.canary_calls, seen.uncounted) == (2_002, 1, 0)
 
 

@@ -2,7 +2,6 @@
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -10,7 +9,6 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from promptops.config.clock import utc_now
 from promptops.dataclass import dataclass
 from promptops.registry.database import RegistryDatabase
 from promptops.registry.queries.runs.outcomes import REVIEW_PASS
@@ -254,41 +252,6 @@ def pruned_calls(registry: RegistryDatabase, rollout: str) -> Iterator[tuple[int
         "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.seq = o.seq) ORDER BY o.seq"
     )
     return (tuple(row) for row in registry.read(sql, (rollout, CALL_METRIC)))
-
-
-def load_analysis_text(registry: RegistryDatabase, rollout: str, name: str) -> str | None:
-    """A stored state as it is stored."""
-    sql, values = "SELECT state FROM eprocesses WHERE rollout = ? AND name = ?", (rollout, name)
-    text: str | None = registry.read_one(sql, values)
-    return text
-
-
-def load_analysis_state(registry: RegistryDatabase, rollout: str, name: str) -> dict[str, Any] | None:
-    """A stored state; None where there is none, or none that can be read."""
-    return decode_analysis_state(load_analysis_text(registry, rollout, name))
-
-
-def decode_analysis_state(text: str | None) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text) if text is not None else None
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-_SAVE_STATE = (
-    "INSERT INTO eprocesses (rollout, name, state, watermark, updated_at) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT (rollout, name) DO UPDATE SET state = excluded.state, watermark = excluded.watermark, "
-    "updated_at = excluded.updated_at"
-)
-
-
-def save_analysis_state(
-    registry: RegistryDatabase, rollout: str, name: str, state: dict[str, Any], watermark: int
-) -> None:
-    row = (rollout, name, json.dumps(state, separators=(",", ":")), watermark, utc_now())
-    with registry.write() as connection:
-        connection.execute(_SAVE_STATE, row)
 
 
 _SCORED = {"observations": ("rollout", "metric", "seq"), "eprocesses": ("rollout", "name")}
