@@ -116,6 +116,12 @@ _ENDED = (
 )
 _OF_DAY = f"r.prompt = :prompt AND r.seq BETWEEN :first_seq AND :last_seq AND {DAY} = :day"
 _CELLS_OF_DAY = "SELECT cell FROM stats_cells WHERE prompt = :prompt AND day = :day"
+_INSERT_OUTCOMES = """
+INSERT INTO stats_outcomes (cell, source, name, counted, good)
+SELECT c.cell, o.source, o.name, o.counted, o.good FROM ({}) AS o
+JOIN stats_cells c ON c.prompt = :prompt AND c.day = :day AND c.digest = o.digest
+  AND c.version IS o.version AND c.channel IS o.channel AND c.model = o.model AND c.kind = o.kind
+"""  # joined to sums, which are few: a server that joins runs may read them again for each cell
 _SUM_DAY = (
     f"DELETE FROM stats_outcomes WHERE cell IN ({_CELLS_OF_DAY})",
     f"DELETE FROM stats_cells WHERE cell IN ({_CELLS_OF_DAY})",
@@ -124,22 +130,20 @@ _SUM_DAY = (
     SELECT {run_key()}, {SUMS} FROM runs r INDEXED BY runs_by_prompt WHERE {_OF_DAY}
     GROUP BY r.prompt, 2, r.digest, r.version, r.channel, r.request_model, r.kind
     """,
-    f"""
-    INSERT INTO stats_outcomes (cell, source, name, counted, good)
-    SELECT c.cell, o.source, o.name, {OUTCOME_SUMS}
-    FROM runs r INDEXED BY runs_by_prompt CROSS JOIN outcomes o ON o.run_seq = r.seq
-    JOIN stats_cells c ON c.prompt = r.prompt AND c.day = :day AND c.digest = r.digest
-      AND c.version IS r.version AND c.channel IS r.channel AND c.model = r.request_model AND c.kind = r.kind
-    WHERE {_OF_DAY} GROUP BY 1, 2, 3
-    """,
-    f"""
-    INSERT INTO stats_outcomes (cell, source, name, counted, good)
-    SELECT c.cell, {GUARD_SUMS}
-    FROM guarded_runs g JOIN runs r ON r.seq = g.run_seq CROSS JOIN json_each(g.decisions) decided
-    JOIN stats_cells c ON c.prompt = r.prompt AND c.day = :day AND c.digest = r.digest
-      AND c.version IS r.version AND c.channel IS r.channel AND c.model = r.request_model AND c.kind = r.kind
-    WHERE g.run_seq BETWEEN :first_seq AND :last_seq AND {_OF_DAY} GROUP BY 1, 2, 3
-    """,
+    _INSERT_OUTCOMES.format(
+        f"""
+        SELECT {run_key()}, o.source AS source, o.name AS name, {OUTCOME_SUMS}
+        FROM runs r INDEXED BY runs_by_prompt CROSS JOIN outcomes o ON o.run_seq = r.seq
+        WHERE {_OF_DAY} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+        """
+    ),
+    _INSERT_OUTCOMES.format(
+        f"""
+        SELECT {run_key()}, {GUARD_SUMS}
+        FROM guarded_runs g JOIN runs r ON r.seq = g.run_seq CROSS JOIN json_each(g.decisions) decided
+        WHERE g.run_seq BETWEEN :first_seq AND :last_seq AND {_OF_DAY} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+        """
+    ),
     "UPDATE stats_days SET stale = FALSE WHERE prompt = :prompt AND day = :day",
     f"DELETE FROM stats_days WHERE prompt = :prompt AND day = :day AND NOT EXISTS ({_CELLS_OF_DAY})",
 )
