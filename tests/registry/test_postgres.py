@@ -10,7 +10,7 @@ import pytest
 
 from promptops.config.registry_location import PostgresLocation, postgres_location
 from promptops.errors import Invalid, Unavailable
-from promptops.registry import RegistryDatabase, get_run
+from promptops.registry import RegistryDatabase, first_open_run, get_run
 from promptops.registry.errors import StaleRegistry
 from promptops.registry.queries.release.observations import last_seq
 from support.logged_runs import a_run, an_end
@@ -292,3 +292,15 @@ def test_what_is_missing_on_the_server_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="no_such_database") as refused:
         RegistryDatabase.open(postgres_location(where, tmp_path))
     assert "createdb" in (refused.value.hint or "")
+
+
+def test_a_registry_of_an_earlier_version_gets_what_it_lacks(location: PostgresLocation) -> None:
+    with RegistryDatabase.open(location) as registry:
+        registry.start(a_run(prompt="waits", channel="production"))
+        registry.command("DROP INDEX runs_open")
+        registry.command("DELETE FROM migrations WHERE name = 'open runs'")
+    with RegistryDatabase.open(location) as registry:
+        registry.command("SET enable_seqscan = off")  # of so few rows all are read
+        plan = registry.read("EXPLAIN SELECT min(seq) FROM runs WHERE prompt = 'waits' AND state = 'started'")
+        assert "using runs_open" in " ".join(row[0] for row in plan)
+        assert first_open_run(registry, "waits", "production", 0, "2000") == 1
