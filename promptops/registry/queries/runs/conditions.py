@@ -5,6 +5,8 @@ from typing import Any
 
 from promptops.registry.filters import ANY_CHECK, ANY_ERROR, RunFilter
 
+ALL_RUNS = "TRUE"
+"""The expression of a filter that leaves nothing out."""
 TENANT_CONDITION = "coalesce(r.tenant, json_extract(t.metadata, '$.tenant')) = ?"
 """Whose a run is: its key says so, else its metadata. The texts are aliased ``t``."""
 _CONDITIONS = {
@@ -36,7 +38,7 @@ _THUMBS = {"up": _BY_THUMBS.format(">"), "down": _BY_THUMBS.format("<=")}
 
 def filter_conditions(chosen: RunFilter) -> tuple[str, list[Any]]:
     """An SQL expression and its values."""
-    parts, values = ["TRUE"], []
+    parts, values = [ALL_RUNS], []
     for field in fields(chosen):
         value = getattr(chosen, field.name)
         if value is not None:

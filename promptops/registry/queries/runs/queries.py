@@ -17,7 +17,7 @@ from promptops.registry.queries.rows import (
     run_to_json,
     started_run_from_row,
 )
-from promptops.registry.queries.runs.conditions import filter_conditions, has_wildcard
+from promptops.registry.queries.runs.conditions import ALL_RUNS, filter_conditions, has_wildcard
 from promptops.registry.records import StartedRun
 from promptops.registry.ulid import ULID_LENGTH, normalize_id_prefix
 
@@ -25,6 +25,7 @@ RunRecord = dict[str, Any]
 MIN_ID_LENGTH = 10  # characters of a run id that hold its millisecond
 _CANDIDATES = 6
 _CHUNK = 500
+_RECENT = 20_000  # runs that are looked at first: most filters find enough among them
 _SELECT_RUN = (
     "SELECT r.*, t.parameters, t.overrides, t.metadata, t.inputs, t.output, t.tool_calls, t.attempts, "
     "CASE WHEN h.run_seq IS NOT NULL THEN coalesce(h.decision, 'waiting') END AS held, "
@@ -41,11 +42,31 @@ def list_runs(registry: RegistryDatabase, chosen: RunFilter, *, limit: int) -> l
     """
     where, values = filter_conditions(chosen)
     # one prompt's runs are in an index, in SQLite with all that is filtered by
-    by_time = chosen.prompt and (registry.engine == "sqlite" or not has_wildcard(chosen.prompt))
-    order = "r.started_at DESC, r.seq DESC" if by_time else "r.run_id DESC"
-    rows = registry.read(f"SELECT r.seq FROM runs r WHERE {where} ORDER BY {order} LIMIT ?", (*values, limit))
-    runs = runs_by_seq(registry, [row["seq"] for row in rows])
-    return sorted(runs, key=lambda run: (run["started_at"], run["seq"]), reverse=True)
+    if chosen.prompt and (registry.engine == "sqlite" or not has_wildcard(chosen.prompt)):
+        sql = f"SELECT r.seq FROM runs r WHERE {where} ORDER BY r.started_at DESC, r.seq DESC LIMIT ?"
+        seqs = [row[0] for row in registry.read(sql, (*values, limit))]
+    else:
+        seqs = _latest_seqs(registry, where, values, limit)
+    return sorted(runs_by_seq(registry, seqs), key=lambda run: (run["started_at"], run["seq"]), reverse=True)
+
+
+def _latest_seqs(registry: RegistryDatabase, where: str, values: Sequence[Any], limit: int) -> list[int]:
+    """The last of the runs of a condition, by their ids.
+
+    A server guesses whether reading by the index of ids ends soon. Where it is wrong it reads the whole table
+    in that order, which takes twice the time. So the latest runs are looked at, then all of them as they lie.
+    """
+    latest = "ORDER BY r.run_id DESC LIMIT ?"
+    ways = [f"SELECT r.seq FROM runs r WHERE {where} {latest}"]
+    if registry.engine == "postgres" and where != ALL_RUNS:
+        recent = f"(SELECT * FROM runs ORDER BY run_id DESC LIMIT {_RECENT}) AS r"
+        chosen = f"(SELECT r.seq, r.run_id FROM runs r WHERE {where} OFFSET 0) AS r"
+        ways = [f"SELECT r.seq FROM {recent} WHERE {where} {latest}", f"SELECT r.seq FROM {chosen} {latest}"]
+    for sql in ways:
+        seqs = [row[0] for row in registry.read(sql, (*values, limit))]
+        if len(seqs) == limit:
+            break
+    return seqs
 
 
 def runs_by_seq(registry: RegistryDatabase, seqs: Sequence[int]) -> list[RunRecord]:
