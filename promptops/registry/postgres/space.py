@@ -63,11 +63,15 @@ class PostgresSpace:
     def drop_texts(self, registry: Any, month: Month) -> None:
         drop_month(registry, month)
 
-    def delete_runs(self, connection: Any, where: str, values: Sequence[Any], *, texts: bool) -> None:
+    def delete_runs(
+        self, connection: Any, runs: str, values: Sequence[Any], numbers: Month, *, texts: bool
+    ) -> None:
         for table, column in _OF_RUNS.items():
-            if texts or table not in _TEXTS:
-                chosen = where if column == "seq" else f"{column} IN (SELECT seq FROM runs WHERE {where})"
-                connection.execute(f"DELETE FROM {table} WHERE {chosen}", values)
+            if (
+                texts or table not in _TEXTS
+            ):  # between: both are read in order, and no index is asked for each
+                chosen = f"{column} BETWEEN ? AND ? AND {column} IN ({runs})"
+                connection.execute(f"DELETE FROM {table} WHERE {chosen}", (*numbers, *values))
 
 
 SPACE = PostgresSpace()

@@ -44,9 +44,11 @@ class SqliteSpace:
 
     def drop_texts(self, registry: Any, month: tuple[int, int]) -> None: ...
 
-    def delete_runs(self, connection: Any, where: str, values: Sequence[Any], *, texts: bool) -> None:
-        del texts
-        connection.execute(f"DELETE FROM runs WHERE {where}", values)  # noqa: S608 - put together from constants
+    def delete_runs(
+        self, connection: Any, runs: str, values: Sequence[Any], numbers: tuple[int, int], *, texts: bool
+    ) -> None:
+        del numbers, texts
+        connection.execute(f"DELETE FROM runs WHERE seq IN ({runs})", values)  # noqa: S608 - put together from constants
 
 
 def _empty_log(registry: Any) -> bool:

@@ -15,7 +15,7 @@ from promptops.registry.queries.runs.daily_stats import forget_deleted_outcomes,
 from promptops.registry.queries.runs.search_index import delete_from_search_index, merge_search_index
 from promptops.registry.queries.runs.space import Month, engine_space
 
-_CHUNK = 5_000  # runs deleted in one transaction
+_CHUNK, _LIGHT_CHUNK = 5_000, 20_000  # runs deleted in one transaction, with their texts and without
 _LAST = 2**63 - 1
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 _SAVE_PRUNED_THROUGH = (
@@ -145,18 +145,21 @@ def _delete_chunk(
     """How many runs were deleted, and the last one's number; None where there were none."""
     with registry.write() as connection:
         where = f"r.seq BETWEEN ? AND ? AND {chosen.where}"
+        limit = _CHUNK if texts else _LIGHT_CHUNK
         count, last = connection.execute(
             "SELECT count(*), max(seq) FROM "
-            f"(SELECT r.seq FROM runs r WHERE {where} ORDER BY r.seq LIMIT {_CHUNK}) AS chunk",
+            f"(SELECT r.seq FROM runs r WHERE {where} ORDER BY r.seq LIMIT {limit}) AS chunk",
             (*numbers, *chosen.values),
         ).fetchone()
         if not count:
             return None
         values = (numbers[0], last, *chosen.values)
-        where = f"seq IN (SELECT r.seq FROM runs r WHERE {where})"
+        runs = f"SELECT r.seq FROM runs r WHERE {where}"
+        where = f"seq IN ({runs})"
         delete_from_search_index(connection, where, values, words=texts)
         mark_stale(connection, where, values)
-        engine_space(registry.engine).delete_runs(connection, where, values, texts=texts)
+        space = engine_space(registry.engine)
+        space.delete_runs(connection, runs, values, (numbers[0], last), texts=texts)
         forget_deleted_outcomes(connection)
         connection.execute(_SAVE_PRUNED_THROUGH, (PRUNED_THROUGH, str(last)))
     return int(count), int(last)

@@ -8,7 +8,7 @@ from promptops.registry.connection import Connection, EngineName
 from promptops.registry.database import RegistryDatabase
 
 Month = tuple[int, int]
-"""The first and the last number that runs of a month can have, where an engine keeps months apart."""
+"""The first and the last number of runs of a stretch: of a month, where an engine keeps months apart."""
 
 
 class RegistrySpace(Protocol):
@@ -34,8 +34,13 @@ class RegistrySpace(Protocol):
 
     def drop_texts(self, registry: RegistryDatabase, month: Month) -> None: ...
 
-    def delete_runs(self, connection: Connection, where: str, values: Sequence[Any], *, texts: bool) -> None:
-        """Delete runs with all that belongs to them, but for their texts where those will be dropped."""
+    def delete_runs(
+        self, connection: Connection, runs: str, values: Sequence[Any], numbers: Month, *, texts: bool
+    ) -> None:
+        """Delete runs with all that belongs to them, but for their texts where those will be dropped.
+
+        ``runs``: a query of their numbers; ``numbers``: the first and the last that it may give.
+        """
 
 
 def engine_space(engine: EngineName) -> RegistrySpace:
