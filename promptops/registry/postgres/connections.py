@@ -15,7 +15,7 @@ from promptops.registry.connection import Values
 from promptops.registry.postgres.dialect import in_order, translate
 from promptops.registry.postgres.errors import bad_url_error, pooled_error
 from promptops.registry.postgres.rows import PostgresCursor, PostgresRow, registry_rows
-from promptops.registry.postgres.values import register_values
+from promptops.registry.postgres.values import bound, register_values
 from promptops.registry.queries.row_parts import parts, values_rows
 
 _CONNECT_S, _LEAST_S = 10, 2  # libpq takes less for 2
@@ -48,24 +48,24 @@ class PostgresConnection:
 
     def execute(self, sql: str, values: Values = (), /) -> PostgresCursor:
         text, names = translate(sql)
-        return PostgresCursor(self.raw).execute(text, in_order(names, values) or None)
+        return PostgresCursor(self.raw).execute(text, bound(in_order(names, values)) or None)
 
     def executemany(self, sql: str, rows: Iterable[Any], /) -> PostgresCursor:
         text, names = translate(sql)
         cursor = PostgresCursor(self.raw)
-        cursor.executemany(text, [in_order(names, row) for row in rows])
+        cursor.executemany(text, [bound(in_order(names, row)) for row in rows])
         return cursor
 
     def insert_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> list[int]:
         number = _NUMBERED.get(table)
         inserted = [
-            self.raw.execute(_insert(table, columns, len(part), number), list(chain.from_iterable(part)))
+            self.raw.execute(_insert(table, columns, len(part), number), bound(chain.from_iterable(part)))
             for part in parts(rows)
         ]
         return [row[0] for part in inserted for row in part.fetchall()] if number else []
 
     def update_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
-        self.raw.cursor().executemany(_update(table, columns), rows)
+        self.raw.cursor().executemany(_update(table, columns), map(bound, rows))
 
     def make_scratch_copy(self, table: str, key: tuple[str, ...], rollout: str) -> None:
         copy = f"CREATE TEMP TABLE {table} AS SELECT * FROM {table} WHERE rollout = ?"  # noqa: S608 - a constant

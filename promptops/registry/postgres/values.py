@@ -4,6 +4,7 @@ PostgreSQL's text holds every character but NUL. In its place stand two characte
 of the area for private use, stands twice where it is meant itself; so a text comes back as it was.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from psycopg import Connection
@@ -14,6 +15,7 @@ from psycopg.types.string import StrDumperUnknown
 _MARK = "\ue000"
 _NUL, _ITSELF = f"{_MARK}0", f"{_MARK}1"
 _MARK_BYTES = _MARK.encode()
+_AS_THEY_ARE = frozenset({type(None), int, float})
 
 
 def without_nuls(text: str) -> str:
@@ -26,11 +28,15 @@ def with_nuls(text: str) -> str:
     return text.replace(_NUL, "\x00").replace(_ITSELF, _MARK)
 
 
-class _TextDumper(StrDumperUnknown):
-    def dump(self, obj: str) -> Any:
-        if not obj.isascii() or "\x00" in obj:
-            obj = without_nuls(obj)
-        return super().dump(obj)
+def bound(values: Iterable[Any]) -> list[Any]:
+    """Values as they are bound. Done here, as dumpers of Python's take half the time that a run takes."""
+    return [each if type(each) in _AS_THEY_ARE else _bound(each) for each in values]
+
+
+def _bound(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() and "\x00" not in value else without_nuls(value)
+    return int(value) if isinstance(value, bool) else value  # columns of yes and no are numbers
 
 
 class _TextLoader(Loader):
@@ -38,13 +44,6 @@ class _TextLoader(Loader):
         found = bytes(data)
         text = found.decode()
         return with_nuls(text) if _MARK_BYTES in found else text
-
-
-class _BooleanDumper(Int8Dumper):
-    """Columns of yes and no are numbers."""
-
-    def dump(self, obj: Any) -> Any:
-        return b"1" if obj else b"0"
 
 
 class _NumericLoader(Loader):
@@ -57,9 +56,8 @@ class _NumericLoader(Loader):
 
 def register_values(connection: Connection[Any]) -> None:
     context = connection.adapters
-    context.register_dumper(str, _TextDumper)
+    context.register_dumper(str, StrDumperUnknown)
     context.register_dumper(int, Int8Dumper)
-    context.register_dumper(bool, _BooleanDumper)
     for name in ("text", "varchar", "bpchar", "name"):
         context.register_loader(name, _TextLoader)
     context.register_loader("numeric", _NumericLoader)
