@@ -17,6 +17,7 @@ from promptops.registry import (
     read_run_stats,
     recover_registry,
 )
+from promptops.registry.queries.runs import daily_stats
 from promptops.registry.queries.runs.stats import _scan, read_cells, sum_cells, sum_outcomes
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
 
@@ -96,9 +97,17 @@ def pruned_and_told_again(registry: RegistryDatabase, _: list[str]) -> None:
 @pytest.mark.parametrize(
     "change", [new_runs, pruned, all_pruned, late_feedback, late_checks, pruned_and_told_again]
 )
+@pytest.mark.parametrize("many", [1, 20_000])
 def test_the_sums_follow_the_runs(
-    change: Callable[[RegistryDatabase, list[str]], None], registry: RegistryDatabase
+    change: Callable[[RegistryDatabase, list[str]], None],
+    registry: RegistryDatabase,
+    many: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(daily_stats, "_MANY", many)
+    registry.record(
+        [(a_run(started_at=text), an_end()) for text in ("", "2026", "2026-01-01 and more\U0010fffe")]
+    )
     runs = log_some(registry, seed=7)
     agree(registry)
     change(registry, runs)

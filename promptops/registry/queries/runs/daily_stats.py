@@ -24,6 +24,7 @@ _RUNS_READ = "stats_watermark"
 _OUTCOMES_READ = "stats_outcomes_watermark"
 _MANY = 20_000  # runs from which on the index is read rather than the table
 _TRANSACTION_S = 0.25  # during which writers wait
+_UNKNOWN = 0  # in place of the first number of a day's runs
 
 # A call answered from the cache waited for nobody, and one that failed says nothing of a model's speed.
 _HAS_MODEL_LATENCY = "r.error_type IS NULL AND r.cache_source IS NULL AND r.latency_ms IS NOT NULL"
@@ -110,6 +111,33 @@ _FIND_STARTED = (
     "INSERT INTO stats_waiting SELECT r.seq FROM runs r {index} "
     "WHERE r.seq > ? AND r.seq <= ? AND r.state = 'started'"
 )
+# On a server an index by time leads from day to day; where a day's runs begin and end is looked up when it is
+# summed. A text that is no time is a day of its own.
+_DAY_END = "CASE WHEN length({0}.day) = 10 THEN {0}.day || '\U0010ffff' ELSE {0}.day END"
+_OF_TIME = f"r.prompt = {{0}}.prompt AND r.started_at >= {{0}}.day AND r.started_at <= {_DAY_END}"
+_NEXT_DAY = "SELECT substr(min(r.started_at), 1, 10) FROM runs r WHERE r.prompt = known.prompt"
+_FIND_DAYS_BY_TIME = f"""
+INSERT INTO stats_days (prompt, day, first_seq, last_seq, stale)
+WITH RECURSIVE prompts(prompt) AS (
+  SELECT min(prompt) FROM runs UNION ALL
+  SELECT (SELECT min(prompt) FROM runs WHERE prompt > known.prompt) FROM prompts known
+  WHERE known.prompt IS NOT NULL
+), days(prompt, day) AS (
+  SELECT known.prompt, ({_NEXT_DAY}) FROM prompts known WHERE known.prompt IS NOT NULL UNION ALL
+  SELECT known.prompt, ({_NEXT_DAY} AND r.started_at > {_DAY_END.format("known")})
+  FROM days known WHERE known.day IS NOT NULL
+)
+SELECT d.prompt, d.day, {_UNKNOWN}, ?2, TRUE FROM days d
+WHERE EXISTS (SELECT 1 FROM runs r WHERE {_OF_TIME.format("d")} AND r.seq > ?1 AND r.seq <= ?2)
+ON CONFLICT (prompt, day) DO UPDATE SET first_seq = {_UNKNOWN}, stale = TRUE
+"""
+_FIND_BOUNDS = f"""
+SELECT coalesce(min(r.seq + 0), 0) AS first_seq, coalesce(max(r.seq + 0), 0) AS last_seq
+FROM stats_days d JOIN runs r ON {_OF_TIME.format("d")} WHERE d.prompt = :prompt AND d.day = :day
+"""  # + 0: else each is looked for in the prompt's index, from an end of all days
+_SAVE_BOUNDS = (
+    "UPDATE stats_days SET first_seq = :first_seq, last_seq = :last_seq WHERE prompt = :prompt AND day = :day"
+)
 _ENDED = (
     "SELECT w.seq FROM stats_waiting w LEFT JOIN runs ON runs.seq = w.seq "
     "WHERE coalesce(runs.state, '') <> 'started'"
@@ -195,8 +223,10 @@ def _find_stale_days(connection: Connection) -> None:
     mark_stale(
         connection, "seq IN (SELECT run_seq FROM outcomes WHERE id > ? AND run_seq <= ?)", (outcomes, done)
     )
-    index = "INDEXED BY runs_by_prompt" if last - done > _MANY else "NOT INDEXED"
-    for statement in (_FIND_DAYS, _FIND_STARTED):
+    many = last - done > _MANY
+    find_days = _FIND_DAYS_BY_TIME if many and connection.engine == "postgres" else _FIND_DAYS
+    index = "INDEXED BY runs_by_prompt" if many else "NOT INDEXED"
+    for statement in (find_days, _FIND_STARTED):
         connection.execute(statement.format(index=index), (done, last))
     for key, value in ((_RUNS_READ, last), (_OUTCOMES_READ, last_outcome)):
         connection.execute(SAVE_META, (key, str(value)))
@@ -205,9 +235,12 @@ def _find_stale_days(connection: Connection) -> None:
 def _sum_days(connection: Connection, stale: Sequence[Row]) -> None:
     """As many as there is time for; a day that another process has summed meanwhile is summed again."""
     deadline = time.monotonic() + _TRANSACTION_S
-    for day in stale:
+    for day in map(dict, stale):
+        if day["first_seq"] == _UNKNOWN:
+            day |= dict(connection.execute(_FIND_BOUNDS, day).fetchone())
+            connection.execute(_SAVE_BOUNDS, day)
         for statement in _SUM_DAY:
-            connection.execute(statement, dict(day))
+            connection.execute(statement, day)
         if time.monotonic() > deadline:
             return
 
