@@ -17,7 +17,7 @@ from promptops.dataclass import dataclass
 from promptops.errors import OverBudget, PromptopsError
 from promptops.guards.compile import CompiledGuard
 from promptops.guards.texts import SCHEMA_FIELDS, AnswerTexts, TextReplacement, is_picture, texts_in
-from promptops.guards.unescaped import Unescaped, has_escapes
+from promptops.guards.unescaped_text import UnescapedText, has_escapes
 from promptops.prompt import Guard
 from promptops.prompt.tool_calls import comparable_answer, comparable_calls
 from promptops.registry import CheckResult, GuardDecision, GuardDeed
@@ -176,7 +176,7 @@ def _looked_at(compiled: CompiledGuard, subject: CheckSubject) -> tuple[CheckRes
     decided = result.error or not (result.passed or compiled.guard.do == "redact")
     if decided or compiled.calls_function or not (compiled.forbids and has_escapes(subject.output)):
         return result, spans
-    plain = Unescaped(subject.output)
+    plain = UnescapedText(subject.output)
     other, found = _looked_at_once(compiled, replace(subject, output=plain.text))
     if other.passed:
         return result, spans

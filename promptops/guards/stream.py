@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from promptops.checks import CHECK_KINDS, CheckSubject, check_argument
 from promptops.guards.compile import CompiledGuard
 from promptops.guards.texts import TextReplacement
-from promptops.guards.unescaped import Unescaped, has_escapes, unfinished_escape
+from promptops.guards.unescaped_text import UnescapedText, has_escapes, unfinished_escape
 from promptops.providers.types import OnText
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Watcher:
         """From where on the text has to wait: for its end, or for the guard's word on the whole."""
         held = self._held_from(text)
         if "\\" in text:
-            plain = Unescaped(text[: unfinished_escape(text)])
+            plain = UnescapedText(text[: unfinished_escape(text)])
             held = min(held, plain.written_at(self._held_from(plain.text)))
         return held
 
@@ -122,7 +122,7 @@ class _Watcher:
         text = before + piece
         spans = [*self._find(text, self._argument)]
         if has_escapes(text):
-            plain = Unescaped(text)
+            plain = UnescapedText(text)
             spans += plain.written_spans(self._find(plain.text, self._argument))
         if not spans:
             return before, piece

@@ -48,6 +48,8 @@ FOREIGN_KEYS = {
     "permissions",
     "area",
     "votes",
+    "store",
+    "stream",
     "stream_options",
     "usage",
     "reasoning_effort",

@@ -15,7 +15,7 @@ from support.paths import ROOT
 from support.provider import Provider, text
 
 PAGE = (ROOT / "docs" / "gateway.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(sh|python no-run|yaml)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```(sh|python|yaml)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def blocks(kind: str, word: str) -> list[str]:
@@ -64,8 +64,8 @@ def test_what_is_typed(client: Client, repo: Repo) -> None:
 def test_programs_in_python(client: Client) -> None:
     pytest.importorskip("openai")
     chat, responses = (
-        *blocks("python no-run", "client = OpenAI("),
-        *blocks("python no-run", "responses.create"),
+        *blocks("python", "client = OpenAI("),
+        *blocks("python", "responses.create"),
     )
     with redirect_stdout(StringIO()) as said:
         exec(on(client, chat) + responses, {})  # noqa: S102 - of this repository

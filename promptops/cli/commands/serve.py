@@ -79,8 +79,7 @@ def serve(
 ) -> int:
     """Serve released prompts to programs, in OpenAI's API. Clients change base URL and model.
 
-    The model is NAME:CHANNEL or NAME@vN. Ctrl-C, SIGTERM and SIGHUP end it when the answers under way are
-    sent.
+    The model is NAME:CHANNEL or NAME@vN. Ctrl-C, SIGTERM and SIGHUP end it when answers under way are sent.
     """
     if mcp:
         _serve_mcp(*_project(bundle))

@@ -15,7 +15,7 @@ _UNFINISHED = re.compile(rf"{_HIGH}(?:\\+(?:u[0-9a-fA-F]{{0,3}})?)?\Z|{_RUN}(?:u
 _SURROGATES = range(0xD800, 0xE000)
 
 
-class Unescaped:
+class UnescapedText:
     """``text`` is what was written with its escapes undone."""
 
     def __init__(self, written: str) -> None:
