@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from promptops.config.clock import utc_moment, utc_now, utc_text
 from promptops.errors import Invalid, Unavailable
@@ -16,7 +16,7 @@ from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelError
 from promptops.registry import ApiKey, KeyLimits, RegistryDatabase, spent_by_key
 from promptops.runner import PreparedRun, Run
-from promptops.runner.batch.budget import Prices, sent_tokens
+from promptops.runner.batch.budget import Prices, answer_bound, sent_tokens
 from promptops.runner.retry import request_for
 from promptops.service.rate_limits import MinuteAllowance
 from promptops.service.usage_store import OF_UNITS, UsageStore
@@ -197,7 +197,9 @@ class Admission:
         ]
         usd = max(map(_prices(call, catalog).at_most, requests)) if usage.windows else 0.0
         judges = _judges_at_most(call, catalog) if usage.windows else 0.0
-        tokens = sent_tokens(requests[0]) + _longest_answer(call.started.parameters) if usage.tokens else 0
+        tokens = (
+            sent_tokens(requests[0]) + (answer_bound(call.started.parameters) or 0) if usage.tokens else 0
+        )
         with usage.store.locked():
             if usage.tokens and (wait := usage.tokens.wait_for(tokens)) > 0:
                 raise LimitReached("too many tokens of this key a minute", wait)
@@ -274,10 +276,6 @@ def _short_hash(unit: str) -> str:
 def _number(period: str) -> float:
     """A day or a month as a number that grows with time."""
     return float(period.replace("-", ""))
-
-
-def _longest_answer(parameters: Mapping[str, Any]) -> int:
-    return int(parameters.get("max_completion_tokens") or parameters.get("max_tokens") or 0)
 
 
 def _prices(call: PreparedRun, catalog: Catalog) -> Prices:

@@ -3,6 +3,7 @@
 import base64
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, Response, running_gateway
 from support.greet_releases import ok, runs, told
-from support.provider import Answer, Provider, Received, as_json, echo, reply, status
+from support.provider import Answer, Provider, Received, as_json, echo, reply, slow, status
 
 PRICES = "{input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}"
 SETTINGS = f"""\
@@ -226,6 +227,20 @@ def test_vectors_that_fail_are_logged(keyed: Keyed, live: Repo, provider: Provid
     provider.script = as_json({"data": []})
     assert keyed.embed().status == 502
     assert [run["error_type"] for run in runs(live)] == ["bad_request", "malformed_reply"]
+
+
+@pytest.mark.parametrize(("option", "enough"), [(("--usd-per-day", "0.001"), 400), (("--tpm", "1000"), 900)])
+def test_of_two_bounds_on_an_answer_the_larger_is_set_aside(
+    cli: Cli, live: Repo, provider: Provider, option: tuple[str, str], enough: int
+) -> None:
+    live.write("promptops.yaml", SETTINGS)
+    provider.script = lambda request: slow(0.5, echo(request))
+    one, other = (new_key(cli, "--models", "openai/stub-1", *option) for _ in range(2))
+    with running_gateway(live.path) as client, ThreadPoolExecutor(2) as pool:
+        asked = [(one, {"max_tokens": enough}), (other, {"max_completion_tokens": 1, "max_tokens": enough})]
+        for key, bounds in asked:
+            found = [pool.submit(Keyed(client, key).chat, **bounds) for _ in range(2)]
+            assert sorted(each.result().status for each in found) == [200, 429]
 
 
 @pytest.mark.parametrize("option", [("--rpm", "2"), ("--usd-per-day", "0.00002")])

@@ -91,10 +91,16 @@ def _is_bounded(request: CompletionRequest) -> bool:
 
 
 def longest_answer(parameters: Mapping[str, Any], model: str, catalog: Catalog) -> int | None:
-    bound = parameters.get("max_completion_tokens", parameters.get("max_tokens"))
+    bound = answer_bound(parameters)
     if bound is None and model.startswith("local/"):
         return 0
-    return int(bound) if bound is not None else catalog.max_output(model)
+    return catalog.max_output(model) if bound is None else bound
+
+
+def answer_bound(parameters: Mapping[str, Any]) -> int | None:
+    """The tokens that an answer may have; of two bounds the larger, as providers choose which holds."""
+    given = [parameters.get(name) for name in ("max_completion_tokens", "max_tokens")]
+    return max((int(bound) for bound in given if bound is not None), default=None)
 
 
 class Budget:
