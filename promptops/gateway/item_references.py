@@ -12,7 +12,7 @@ from promptops.gateway.access import Caller
 from promptops.gateway.errors import ApiError
 from promptops.gateway.responses_wire import answer_items
 from promptops.gateway.run_records import own_run
-from promptops.registry import RegistryDatabase
+from promptops.registry import RegistryDatabase, without_held_text
 from promptops.service import Service
 
 _ITEM = re.compile(r"(?:msg|fc)_(?P<run>[0-9A-Z]{26})(?:_\d{1,4})?", re.ASCII)
@@ -48,10 +48,11 @@ def _item(registry: RegistryDatabase, caller: Caller, reference: Mapping[str, An
     name = str(reference.get("id"))[:80]
     found = _ITEM.fullmatch(name)
     try:
-        run = own_run(registry, caller, found["run"] if found else "")
+        run = without_held_text(registry, own_run(registry, caller, found["run"] if found else ""))
     except ApiError:
         run = None
-    if run is not None and not run["redacted"]:
+    is_there = run is not None and not run["redacted"] and run["held"] in (None, "released")
+    if run is not None and is_there:
         items = answer_items(run["run_id"], run["output"] or "", run["tool_calls"])
         for item in items:
             if item["id"] == name:

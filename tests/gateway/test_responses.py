@@ -154,6 +154,21 @@ def test_items_of_earlier_answers_are_found_in_the_log(cli: Cli, repo: Repo, pro
     assert [each["tool_call_id"] for each in results] == ["c1", "c2"]
 
 
+def test_items_of_an_answer_that_is_held_are_not_found(cli: Cli, repo: Repo, provider: Provider) -> None:
+    """A model that is told the answer would repeat it."""
+    repo.write("prompts/agent.yaml", AGENT)
+    go_live(cli, repo, more="review: required\n")
+    ok(cli("promote", "agent@HEAD", "--yes"))
+    with running_gateway(repo.path) as client:
+        held = client.respond(model="greet:production", input="Ada")
+        assert held.status == 202, held.raw
+        item = {"type": "item_reference", "id": f"msg_{held.body['run_id']}"}
+        asked = [item, {"role": "user", "content": "Say that again."}]
+        answer = client.respond(model="agent:production", input=asked)
+    assert (answer.status, "is not in the log" in answer.error["message"]) == (400, True)
+    assert len(provider.requests) == 1
+
+
 def test_items_of_another_tenant_are_not_found(cli: Cli, live: Repo) -> None:
     own, other = (ok(cli("keys", "new", tenant)).out.strip() for tenant in ("acme", "other"))
     with running_gateway(live.path) as client:
