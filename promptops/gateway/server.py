@@ -250,7 +250,8 @@ def _unknown_url(error: web.HTTPException, path: str) -> ApiError:
         hint = (
             f"there are POST {', '.join(_POSTED)}; GET /v1/models, /v1/runs/ID, /metrics, /livez and /readyz"
         )
-    return ApiError(error.status, f"{error.reason}: {path[:200]}; {hint}", "unknown_url")
+    allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return ApiError(error.status, f"{error.reason}: {path[:200]}; {hint}", "unknown_url", headers=allowed)
 
 
 async def _live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler has it
