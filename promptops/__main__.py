@@ -3,10 +3,9 @@
 import os
 import signal
 import sys
-from typing import NoReturn
 
 
-def start() -> NoReturn:
+def start() -> None:
     _open_closed_streams()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a verb runs: Ctrl-C would end in a traceback

@@ -52,7 +52,7 @@ class Lineage:
 def read_lineage(name: str, repo: GitRepo, registry: RegistryDatabase | None = None) -> Lineage:
     tip = repo.tip()
     if tip.commit is None:
-        return Lineage((), "there is no commit yet")
+        return Lineage((), "there is no commit yet: git add prompts && git commit")
     key = BranchKey(
         repository=_as_text(str(repo.settings.common_dir)),
         prefix=_as_text(repo.settings.prefix),

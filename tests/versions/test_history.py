@@ -303,7 +303,9 @@ class TestShapes:
 
     def test_nothing_committed(self, repository: GitFolder) -> None:
         repository.write({A: prompt_text()})
-        assert read_history("a", repository.settings()) == PromptHistory("a", (), "there is no commit yet")
+        assert read_history("a", repository.settings()) == PromptHistory(
+            "a", (), "there is no commit yet: git add prompts && git commit"
+        )
         repository.git("commit", "-q", "--allow-empty", "-m", "x")
         assert read_history("a", repository.settings()).note == "prompts/a.yaml is not committed yet"
         with pytest.raises(NotFound, match="no prompt `aa` in the history") as caught:
