@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from promptops.cli.reports.shadow import render_comparisons
 from promptops.web.pages import BASE
 from promptops.web.server import PAGES
 from support.browser import SIZES, find_violations, running_browser
@@ -12,6 +13,7 @@ from support.front_door import Cli, Repo
 from support.greet_releases import channel, go_live, ok, told
 from support.page_client import PageClient, serving_pages
 from support.page_traffic import log_traffic
+from support.shadow_results import broken, compared
 
 PLANS = """\
 channels: {production: {plan: careful}}
@@ -120,6 +122,15 @@ def test_what_was_removed_differs_from_what_was_added_by_more_than_colour(
     drawn = "each => getComputedStyle(each).textDecorationLine"
     lines = [tab.locator(f".words {tag}").first.evaluate(drawn) for tag in ("del", "ins")]
     assert lines == ["line-through", "underline"]
+
+
+def test_a_report_in_one_file_sets_labels_apart_from_values_on_a_phone(browser: Any) -> None:
+    width, height = SIZES["narrow"]
+    tab = browser.new_context(viewport={"width": width, "height": height}).new_page()
+    tab.set_content(render_comparisons([compared(broken(), "a/worse")], "html"))
+    verdict = tab.locator(".stacked td.text").first
+    label = verdict.evaluate("each => getComputedStyle(each, '::before').content")
+    assert (label, verdict.inner_text()) == ('"verdict: "', "worse")
 
 
 def test_the_sign_in_page_is_sound(browser: Any, page: PageClient) -> None:
