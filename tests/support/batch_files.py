@@ -21,6 +21,11 @@ def calls_under_way(repo: Repo) -> list[Path]:
     return list(local.with_name(f"{local.name}-batches").iterdir())
 
 
+def ended_calls(repo: Repo) -> int:
+    """How many calls are on disk with what came of them."""
+    return len(rows(repo, "SELECT 1 FROM runs WHERE state = 'finished'"))
+
+
 def results(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n") if line]
 

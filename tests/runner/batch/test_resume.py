@@ -14,10 +14,11 @@ import pytest
 
 from promptops.config.registry_location import local_file
 from promptops.registry import format_line_ranges
-from support.batch_files import calls_under_way, greetings, outputs, results, rows, write_lines
+from support.batch_files import calls_under_way, ended_calls, greetings, outputs, results, rows, write_lines
 from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.provider import Provider, echo, slow
+from support.workspace_clients import until
 
 LINES = 120
 COMMAND = ["batch", "greet", "in.jsonl", "--out", "out.jsonl", "-j", "8"]
@@ -93,7 +94,7 @@ def test_calls_that_were_under_way_are_counted_and_named(
     write_lines(greeting, 30)
     child = start(greeting)
     wait_for(provider, 18)
-    time.sleep(0.3)  # the first ten are on disk
+    until(lambda: ended_calls(greeting) == 10)
     child.kill()
     child.communicate()
     begun = len(provider.requests)
@@ -174,11 +175,12 @@ def test_on_stdout_everything_is_said_again(greeting: Repo, provider: Provider, 
     done = cli("batch", "greet", "in.jsonl", "--max-cost", "0.0003", "-j", "1")
     assert done.code == 6
     provider.requests.clear()
+    before = ended_calls(greeting)
     fails = iter(range(5))
     provider.script = lambda request: slow(20, echo(request)) if next(fails, None) is None else echo(request)
     child = start(greeting)
     wait_for(provider, 10)
-    time.sleep(0.2)
+    until(lambda: ended_calls(greeting) == before + 5)
     child.kill()
     child.communicate()
     provider.script = echo

@@ -6,16 +6,16 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from support.batch_files import calls_under_way, greetings, outputs, rows, write_lines
+from support.batch_files import calls_under_way, ended_calls, greetings, outputs, rows, write_lines
 from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.postgres import new_registry
 from support.provider import Provider, echo, slow
+from support.workspace_clients import until
 
 LINES = 23
 COMMAND = ("batch", "greet", "in.jsonl", "--out", "out.jsonl")
@@ -117,7 +117,7 @@ def test_a_killed_shard_goes_on(greeting: Repo, provider: Provider, cli: Cli) ->
     child = start(greeting, "--shard", "2/2", "-j", "2")
     while len(provider.requests) < 8:
         assert child.poll() is None
-    time.sleep(0.3)  # the first six are on disk
+    until(lambda: ended_calls(greeting) == 6)
     child.send_signal(signal.SIGKILL)
     child.communicate()
     provider.script = echo
