@@ -47,6 +47,12 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Places]:
         yield place(engines[0], "of"), place(engines[1], "to")
 
 
+@pytest.fixture(autouse=True)
+def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many of them, without many rows."""
+    monkeypatch.setattr(copy, "_SLICE", 100)
+
+
 def fill(place: RegistryLocation, count: int, *, first: int = 0) -> list[str]:
     """Runs with all that belongs to a run; their ids."""
     log = [
@@ -84,12 +90,12 @@ def test_no_table_is_forgotten(tmp_path: Path) -> None:
 
 def test_a_copy_is_the_same_and_goes_on(places: Places) -> None:
     source, target = places
-    ids = fill(source, 2_345)
+    ids = fill(source, 345)
     steps: list[tuple[int, int]] = []
     copied = copy_registry(source, target, lambda *step: steps.append(step))
-    assert (copied.runs, copied.unfinished, copied.arrived) == (2_345, 0, 0)
+    assert (copied.runs, copied.unfinished, copied.arrived) == (345, 0, 0)
     assert copied.rows == sum(map(len, contents(source).values())) + 2  # and of meta the id and the key
-    assert steps == [(1_000, 2_345), (2_000, 2_345), (2_345, 2_345), (2_345, 2_345)]
+    assert steps == [(100, 345), (200, 345), (300, 345), (345, 345), (345, 345)]
     assert contents(target) == contents(source)
     again = copy_registry(source, target)
     assert (again.digest, again.written) == (copied.digest, 0)
@@ -107,7 +113,7 @@ def test_a_copy_is_the_same_and_goes_on(places: Places) -> None:
 
 def test_what_has_changed_since_is_brought_and_nothing_else(places: Places) -> None:
     source, target = places
-    fill(source, 3_000)
+    fill(source, 300)
     first = copy_registry(source, target)
     with RegistryDatabase.open(source) as registry, registry.write() as connection:
         (gone, last) = connection.execute("SELECT min(seq), max(seq) FROM runs").fetchone()
@@ -118,17 +124,17 @@ def test_what_has_changed_since_is_brought_and_nothing_else(places: Places) -> N
     second = copy_registry(source, target)
     assert contents(target) == contents(source)
     assert 0 < second.written < first.written  # the slice in the middle is as it was
-    assert second.runs == 3_009
+    assert second.runs == 309
 
 
 def test_a_pass_that_was_killed_is_gone_on_with_and_nobody_opens_it_before(places: Places) -> None:
     source, target = places
-    fill(source, 3_000)
+    fill(source, 300)
 
     class Killed(BaseException): ...
 
     def kill(done: int, _: int) -> None:
-        if done == 2_000:
+        if done == 200:
             raise Killed
 
     with pytest.raises(Killed):
@@ -142,7 +148,7 @@ def test_a_pass_that_was_killed_is_gone_on_with_and_nobody_opens_it_before(place
 
 def test_while_runs_are_logged_a_copy_is_of_one_moment(places: Places) -> None:
     source, target = places
-    fill(source, 2_000)
+    fill(source, 600)
     ends = threading.Event()
 
     def log() -> None:

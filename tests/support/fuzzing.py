@@ -26,12 +26,12 @@ def default_settings() -> settings:
     return settings(max_examples=int(os.environ.get(_BY_HAND, "25")), derandomize=_IN_CI, deadline=None)
 
 
-def fuzz_settings(examples: int) -> settings:
-    """So many examples, the same ones each time; by hand as many others as the environment says."""
+def fuzz_settings(weight: int) -> settings:
+    """A few examples, the same each time; as many others as the environment says, as in a stage of CI."""
     number = os.environ.get(_BY_HAND)
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
     return settings(
-        max_examples=int(number or examples),
+        max_examples=int(number or max(10, weight // 3)),
         derandomize=number is None or _IN_CI,
         deadline=None,
         suppress_health_check=checks,

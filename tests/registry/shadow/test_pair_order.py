@@ -77,8 +77,7 @@ def says_not_worse(values: list[float], margin: float) -> bool:
     return False
 
 
-@pytest.mark.no_cover
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_slow_failures_do_not_make_a_version_look_better(registry: RegistryDatabase) -> None:
     """At the margin: by the order in which pairs end 40 % of such runs say "not worse"."""
     draw = random.Random(64)
