@@ -11,23 +11,19 @@ from promptops.registry import RegistryDatabase
 from support.front_door import Repo
 from support.logged_rows import put_log
 from support.logged_runs import DIGEST
-from support.watched_logs import TODAY, WatchedLog
+from support.watched_logs import WatchedLog, shared_today, today
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def steady_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 nights of 90 runs, up to five days ago, looked at once."""
-    path = tmp_path_factory.mktemp("steady") / "registry.db"
-    with RegistryDatabase.open(path) as registry:
+
+    def fill(registry: RegistryDatabase) -> None:
         WatchedLog(registry).add(range(28, 4, -1), 90)
-        check_target(
-            registry,
-            "support/triage",
-            "production",
-            ServedVersion(DIGEST),
-            LookRequest(now=TODAY - 4 * 86_400),
-        )
-    return path
+        request = LookRequest(now=today() - 4 * 86_400)
+        check_target(registry, "support/triage", "production", ServedVersion(DIGEST), request)
+
+    return shared_today(tmp_path_factory.getbasetemp(), "steady", fill)
 
 
 @pytest.fixture

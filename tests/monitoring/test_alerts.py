@@ -18,7 +18,7 @@ from support.front_door import Cli, Finished, Repo
 from support.greet_releases import QUICK, go_live, ok
 from support.logged_runs import a_run, an_end
 from support.provider import Provider, Received, as_json, status
-from support.watched_logs import TODAY, WatchedLog
+from support.watched_logs import WatchedLog, today
 
 WEBHOOK = "alerts: {to: [{webhook: {url_env: HOOK_URL, secret_env: HOOK_SECRET}}]}\n"
 SPENT = {"spent_usd": 3.0, "cost_usd": 3.0}
@@ -42,11 +42,12 @@ def tell(cli: Cli, *options: str) -> Any:
     return json.loads(done.out)
 
 
-def spend(repo: Repo, count: int = 1, moment: float = TODAY, **fields: Any) -> None:
+def spend(repo: Repo, count: int = 1, at: float | None = None, **fields: Any) -> None:
+    moment = today() if at is None else at
     with RegistryDatabase.open(repo.registry) as registry:
-        at = {"started_at": utc_text(moment), **fields}
+        fields = {"started_at": utc_text(moment), **fields}
         registry.record(
-            [(a_run(**at), an_end(finished_at=utc_text(moment + 1), **SPENT)) for _ in range(count)]
+            [(a_run(**fields), an_end(finished_at=utc_text(moment + 1), **SPENT)) for _ in range(count)]
         )
 
 
@@ -109,21 +110,21 @@ def test_nothing_is_lost_while_the_place_is_away(cli: Cli, repo: Repo, hook: Pro
     env = {"HOOK_URL": f"http://127.0.0.1:{hook.port}/hook", "HOOK_SECRET": "s"}
     hook.script = status(503)
     with RegistryDatabase.open(repo.registry) as registry:
-        first = notify(registry, settings, env, TODAY + 3600)
+        first = notify(registry, settings, env, today() + 3600)
         assert (first.opened, first.sent, first.waiting) == (1, 0, {"webhook HOOK_URL": 1})
         assert "answers 503" in first.failed["webhook HOOK_URL"]
-        soon = notify(registry, settings, env, TODAY + 3610)
+        soon = notify(registry, settings, env, today() + 3610)
         assert (soon.failed, len(hook.requests)) == ({}, 1)  # it rests for a while
         for hour in range(2, 24):
-            notify(registry, settings, env, TODAY + hour * 3600)
+            notify(registry, settings, env, today() + hour * 3600)
         assert len(hook.requests) == 23
-        next_day = notify(registry, settings, env, TODAY + 25 * 3600)
+        next_day = notify(registry, settings, env, today() + 25 * 3600)
         assert (next_day.resolved, next_day.waiting) == (1, {"webhook HOOK_URL": 2})
         hook.script = as_json({})
         hook.requests.clear()
-        assert notify(registry, settings, env, TODAY + 27 * 3600).sent == 2
+        assert notify(registry, settings, env, today() + 27 * 3600).sent == 2
         assert [alert["event"] for alert in told(hook)] == ["opened", "resolved"]
-        assert notify(registry, settings, env, TODAY + 28 * 3600).sent == 0
+        assert notify(registry, settings, env, today() + 28 * 3600).sent == 0
 
 
 def test_a_budget_of_a_month_is_forecast_and_one_of_a_tenant_is_its_own(
@@ -255,12 +256,12 @@ def test_two_who_tell_at_once_tell_once(repo: Repo, hook: Provider) -> None:
 
     def at_once(request: Received) -> Any:
         with RegistryDatabase.open(repo.registry) as other:
-            assert notify(other, settings, env, TODAY + 60).sent == 0
+            assert notify(other, settings, env, today() + 60).sent == 0
         return as_json({})
 
     hook.script = at_once
     with RegistryDatabase.open(repo.registry) as registry:
-        assert notify(registry, settings, env, TODAY + 60).sent == 1
+        assert notify(registry, settings, env, today() + 60).sent == 1
     assert len(hook.requests) == 1
 
 
@@ -274,5 +275,5 @@ def test_a_tenant_with_keys_pays_for_the_judges_of_its_calls(repo: Repo, hook: P
     spend(repo, 5, tenant="other")
     env = {"HOOK_URL": f"http://127.0.0.1:{hook.port}/", "HOOK_SECRET": "s"}
     with RegistryDatabase.open(repo.registry) as registry:
-        notify(registry, find_settings(repo.path, os.environ), env, TODAY + 60)
+        notify(registry, find_settings(repo.path, os.environ), env, today() + 60)
     assert [alert["title"] for alert in told(hook)] == ["budget of tenant acme: $9.00 of $7 spent"]

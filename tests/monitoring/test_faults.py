@@ -11,14 +11,14 @@ from promptops.monitoring.look import ServedVersion
 from promptops.registry import RegistryDatabase, add_outcome, load_monitor, prune_runs, save_monitor
 from support.front_door import Cli, Repo
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_run
-from support.watched_logs import DAY, TODAY, WatchedLog, day
+from support.watched_logs import DAY, WatchedLog, day, today
 
 TARGET = "support/triage:production"
 LAST = range(4, 0, -1)
 
 
 def look(registry: RegistryDatabase, served: ServedVersion | None = None, **options: Any) -> TargetCheck:
-    request = LookRequest(**{"now": TODAY + 3600, **options})
+    request = LookRequest(**{"now": today() + 3600, **options})
     return check_target(registry, "support/triage", "production", served or ServedVersion(DIGEST), request)
 
 
@@ -53,7 +53,7 @@ def test_runs_of_a_clock_that_was_ahead_are_left_out(watched: WatchedLog) -> Non
 
 def test_a_look_under_a_clock_that_was_ahead_does_not_stop_those_after_it(watched: WatchedLog) -> None:
     watched.add(range(-30, -32, -1), 40)
-    look(watched.registry, now=TODAY + 40 * DAY)
+    look(watched.registry, now=today() + 40 * DAY)
     watched.add(range(3, 0, -1), 120, failing=0.5)
     assert "failed_checks" in names(look(watched.registry))
 
@@ -105,12 +105,12 @@ def test_a_release_in_mid_window_begins_a_reference_and_ends_alarms_of_the_old_v
 
 def test_runs_under_way_are_waited_for_an_hour(watched: WatchedLog) -> None:
     watched.add(range(1, 0, -1), 20)
-    slow = a_run(channel="production", started_at=utc_text(TODAY + 3000))
+    slow = a_run(channel="production", started_at=utc_text(today() + 3000))
     watched.registry.start(slow)
     watched.add(range(0, -1, -1), 20)
     seqs = dict(watched.registry.read("SELECT run_id, seq FROM runs WHERE seq > 0"))  # type: ignore[arg-type]
     assert look(watched.registry).looked_through == seqs[slow.run_id] - 1
-    assert look(watched.registry, now=TODAY + 7200).looked_through == max(seqs.values())
+    assert look(watched.registry, now=today() + 7200).looked_through == max(seqs.values())
 
 
 def test_a_registry_that_was_pruned_beneath_is_looked_at_all_the_same(watched: WatchedLog) -> None:

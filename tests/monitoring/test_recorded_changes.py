@@ -17,7 +17,7 @@ from promptops.monitoring.check import LookRequest, check_target
 from promptops.monitoring.look import ServedVersion
 from promptops.registry import RegistryDatabase
 from support.logged_runs import DIGEST, a_run, an_end, check
-from support.watched_logs import DAY, TODAY
+from support.watched_logs import DAY, today
 
 FILES = ("prime-gpt35", "prime-gpt4", "sensitive-gpt35", "sensitive-gpt4")
 
@@ -54,7 +54,7 @@ def log(registry: RegistryDatabase, answers: list[Mapping[str, Any]], ago: int, 
                     channel="production",
                     version="v1",
                     case_id=f"c{night}-{number}",
-                    started_at=utc_text(TODAY - (ago - night) * DAY + 60),
+                    started_at=utc_text(today() - (ago - night) * DAY + 60),
                 ),
                 an_end(
                     output=answer["output"],
@@ -72,7 +72,7 @@ def alarmed(path: Path, before: list[Mapping[str, Any]], after: list[Mapping[str
         log(registry, before, 12, 7)
         log(registry, after, 5, 2)
         log(registry, after, 3, 2)
-        served, request = ServedVersion(DIGEST, "", "v1"), LookRequest(now=TODAY)
+        served, request = ServedVersion(DIGEST, "", "v1"), LookRequest(now=today())
         found = check_target(registry, "task", "production", served, request)
     states = {each.name: each.state for each in found.metrics}
     assert states.pop("probe_chars") in ("quiet", "alarm"), "nothing was looked at"

@@ -12,7 +12,7 @@ from promptops.registry import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.logged_rows import put_log
 from support.provider import Answer, Provider, Received, as_json, status
-from support.watched_logs import WatchedLog
+from support.watched_logs import WatchedLog, shared_today
 
 TARGET = "support/triage:production"
 MODEL = "openai/text-embedding-3-small"
@@ -29,13 +29,14 @@ def vectors(request: Received) -> Answer:
     return as_json({"data": rows, "model": "m", "usage": {"prompt_tokens": 1_000}})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def month_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """31 nights of 52 calls: one that only counts, seven of the centre, 21 of the reference, and more."""
-    path = tmp_path_factory.mktemp("month") / "registry.db"
-    with RegistryDatabase.open(path) as registry:
+
+    def fill(registry: RegistryDatabase) -> None:
         WatchedLog(registry).add(range(36, 5, -1), 52, request_model="m")
-    return path
+
+    return shared_today(tmp_path_factory.getbasetemp(), "month", fill)
 
 
 @pytest.fixture

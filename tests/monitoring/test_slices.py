@@ -16,7 +16,7 @@ from promptops.registry import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.logged_rows import put_log
 from support.logged_runs import DIGEST, check
-from support.watched_logs import TODAY, WatchedLog
+from support.watched_logs import WatchedLog, today
 
 TARGET = "support/triage:production"
 SLICES = "slices: {support/triage: [pro]}\n"
@@ -40,7 +40,7 @@ def tagged_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tagged") / "registry.db"
     with RegistryDatabase.open(path) as registry:
         WatchedLog(registry).add(range(30, 4, -1), 100, change=tagged(0.05), request_model="m")
-        request = LookRequest(now=TODAY - 4 * 86_400, slices=("pro",))
+        request = LookRequest(now=today() - 4 * 86_400, slices=("pro",))
         check_target(registry, "support/triage", "production", ServedVersion(DIGEST), request)
     return path
 

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from promptops.config.clock import utc_text
@@ -11,14 +12,28 @@ from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
 from support.logged_runs import a_run, an_end, check
 
 DAY = 86_400.0
-TODAY = time.time() // DAY * DAY
 _TEXT = "parcel late refund washing machine order where account password reset invoice"
 WORDS = tuple(_TEXT.split())
 Change = Callable[[random.Random], Mapping[str, Any]]
 
 
+def today() -> float:
+    """Midnight; asked for by each test, as a whole run may go past one."""
+    return time.time() // DAY * DAY
+
+
 def day(ago: int) -> str:
-    return utc_text(TODAY - ago * DAY)[:10]
+    return utc_text(today() - ago * DAY)[:10]
+
+
+def shared_today(folder: Path, name: str, fill: Callable[[RegistryDatabase], object]) -> Path:
+    """A registry that is made once for the tests of a day."""
+    path = folder / f"{name}-{day(0)}" / "registry.db"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        with RegistryDatabase.open(path) as registry:
+            fill(registry)
+    return path
 
 
 @dataclass
@@ -46,7 +61,7 @@ class WatchedLog:
         """``nights``: how many days ago each was, as ``range(20, 0, -1)``; gives ids of the last night."""
         rows: list[tuple[StartedRun, FinishedRun]] = []
         for ago in nights:
-            night = TODAY - ago * DAY + 3600
+            night = today() - ago * DAY + 3600
             rows = [self._row(night + i, failing, slower, text, change, fields) for i in range(runs)]
             self.registry.record(rows)
         return [run.run_id for run, _ in rows]
