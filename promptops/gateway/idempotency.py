@@ -19,6 +19,7 @@ from promptops.gateway.access import Caller
 from promptops.gateway.errors import ApiError
 from promptops.providers.types import ModelError
 from promptops.registry import (
+    NOT_KEPT,
     SharedState,
     redact_finished_run,
     redact_started_run,
@@ -35,8 +36,9 @@ _MAX_WAIT_S = 600.0  # for a process that answers the first request, and may hav
 _OF_ERRORS = ("type", "message", "status", "retry_after", "hint")
 _MAX_KEPT = 2_000  # answers, of all callers
 
-_NOT_KEPT = {"kept": False}
-_ELSEWHERE = "this request was answered by another process, and its answer is redacted: it is kept nowhere"
+_ELSEWHERE = (
+    "this request was answered by another process, and its answer is redacted or erased: it is kept nowhere"
+)
 
 RequestKey = tuple[str | None, str]
 
@@ -94,7 +96,7 @@ class PendingRun:
             run = self._done.result()
             kept = redact_started_run(run.started, log), redact_finished_run(run.started, run.finished, log)
             whole = kept == (run.started, run.finished)
-            return {"run": run_as_record(_without_request(run).started, run.finished)} if whole else _NOT_KEPT
+            return {"run": run_as_record(_without_request(run).started, run.finished)} if whole else NOT_KEPT
         if not isinstance(error, ModelError):
             return None
         message = without_quotes(error.message, log.with_prompt(self.rules))
@@ -115,7 +117,7 @@ class PendingRun:
 
     def take_over(self, record: Mapping[str, Any]) -> None:
         """What ``record`` has said of it, in another process."""
-        if record == _NOT_KEPT:
+        if record == NOT_KEPT:
             self.fail(ApiError(409, _ELSEWHERE, "conflict"))
             return
         if "error" in record:

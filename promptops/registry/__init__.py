@@ -376,8 +376,10 @@ if TYPE_CHECKING:
     from promptops.registry.sampling import is_sampled
     from promptops.registry.sqlite.recover import recover_registry, recover_to_file
     from promptops.registry.sqlite.shared_state import (
+        NOT_KEPT,
         SharedRequest,
         SharedState,
+        erase_shared_answers,
         remove_shared_state,
         shared_state_path,
     )

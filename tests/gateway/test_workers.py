@@ -118,6 +118,22 @@ def test_a_request_that_is_sent_again_to_another_worker(
     assert len(runs(live)) == 4  # one for each request that was new
 
 
+def test_what_is_erased_is_kept_for_no_repeated_request(cli: Cli, live: Repo, provider: Provider) -> None:
+    key, state = new_key(cli), shared_state_path(live.registry)
+    for marker, user in (("quokka", "ada"), ("wombat", "bob")):
+        provider.script = text(marker)
+        with two_workers(live.path, state) as (one, two):
+            assert call(one, key, user, user=user).text == marker
+    with two_workers(live.path, state) as (one, two):
+        ok(cli("registry", "erase", "--unit", "ada", "--yes"))
+        left = b"".join(Path(f"{state}{suffix}").read_bytes() for suffix in ("", "-wal"))
+        assert (b"quokka" in left, b"wombat" in left) == (False, True)
+        again = call(two, key, "ada", user="ada")
+        assert (again.status, "redacted or erased" in again.error["message"]) == (409, True)
+        assert call(two, key, "bob", user="bob").text == "wombat"
+    remove_shared_state(state)
+
+
 def test_a_process_that_stops_while_it_has_the_lock_holds_up_no_other(
     cli: Cli, live: Repo, provider: Provider, tmp_path: Path
 ) -> None:

@@ -7,12 +7,12 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from promptops.config.locks import LOCK_TIMEOUT_S, is_process_alive, unlock, wait_for_lock
+from promptops.config.locks import LOCK_TIMEOUT_S, file_lock, is_process_alive, unlock, wait_for_lock
 from promptops.config.registry_location import RegistryLocation, local_file
 from promptops.config.text import whole_number
 from promptops.dataclass import dataclass
@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS requests (
   name TEXT PRIMARY KEY, digest TEXT NOT NULL, life TEXT NOT NULL, outcome TEXT
 );
 """
+NOT_KEPT = {"kept": False}
+"""What is kept of an answer that is redacted or erased: that there was one."""
 _LOG = PackageLogger("promptops.registry")
 _WAIT_S = 1.0  # no process holds the lock for more than milliseconds, unless it has been stopped
 _STEP_S = 0.0001
@@ -189,12 +191,51 @@ class SharedState:
 def shared_state_path(location: RegistryLocation) -> Path:
     """The file of the server that this process begins. What killed ones left behind is removed."""
     registry = local_file(location)
+    _files_of_servers(registry)
+    return registry.with_name(f"{registry.name}-serve-{os.getpid()}")
+
+
+def erase_shared_answers(location: RegistryLocation, run_ids: Collection[str]) -> int:
+    """Erase what servers of this machine keep of runs, so as to answer requests that are sent again.
+
+    How many. Raises Unavailable where a process does not let go of the file.
+    """
+    return sum(_erase_answers(file, run_ids) for file in _files_of_servers(local_file(location)))
+
+
+def _files_of_servers(registry: Path) -> list[Path]:
+    """Those of servers that run; the others' are removed."""
+    running = []
     for file in registry.parent.glob("*-serve-*") if registry.parent.is_dir() else ():
         name, _, rest = file.name.partition("-serve-")
-        process = whole_number(rest.partition("-")[0])
-        if name == registry.name and process is not None and not is_process_alive(process):
+        number, beside, _ = rest.partition("-")
+        process = whole_number(number)
+        if name != registry.name or process is None:
+            continue
+        if not is_process_alive(process):
             file.unlink(missing_ok=True)
-    return registry.with_name(f"{registry.name}-serve-{os.getpid()}")
+        elif not beside:
+            running.append(file)
+    return running
+
+
+def _erase_answers(file: Path, run_ids: Collection[str]) -> int:
+    with file_lock(Path(f"{file}-lock")):
+        if not file.exists():  # the server has just ended
+            return 0
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            sql = "SELECT name, outcome FROM requests WHERE outcome IS NOT NULL"
+            names = [name for name, outcome in connection.execute(sql) if _run_id(outcome) in run_ids]
+            sql = "UPDATE requests SET outcome = ? WHERE name = ?"
+            connection.executemany(sql, [(json.dumps(NOT_KEPT), name) for name in names])
+            connection.execute("VACUUM")  # what was trimmed is still in free pages
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return len(names)
+
+
+def _run_id(outcome: str) -> str | None:
+    run = json.loads(outcome).get("run")
+    return str(run["started"]["run_id"]) if run else None
 
 
 def remove_shared_state(path: Path) -> None:

@@ -1,6 +1,7 @@
 """``promptops registry erase``: erase what the log holds of a person."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 from promptops.cli.options.common import JsonOption
@@ -14,6 +15,7 @@ from promptops.registry import (
     RegistryDatabase,
     Spool,
     erase_person,
+    erase_shared_answers,
     known_unit_hashes,
     open_with_waiting_runs,
 )
@@ -62,7 +64,8 @@ def _erase(
     registry: RegistryDatabase, unit: str | None, tenant: str | None, *, dry_run: bool
 ) -> ErasureResult:
     hashes = [] if unit is None else known_unit_hashes(registry, unit)
-    return erase_person(registry, unit_hashes=hashes, tenant=tenant, dry_run=dry_run)
+    forget = partial(erase_shared_answers, registry.path)
+    return erase_person(registry, unit_hashes=hashes, tenant=tenant, dry_run=dry_run, forget=forget)
 
 
 def _print(erased: ErasureResult, *, dry_run: bool) -> None:

@@ -7,7 +7,7 @@ again.
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from promptops.dataclass import dataclass
 from promptops.registry.connection import Connection
@@ -129,11 +129,13 @@ def erase_person(
     unit_hashes: Sequence[str] = (),
     tenant: str | None = None,
     dry_run: bool = False,
+    forget: Callable[[Collection[str]], object] = len,
 ) -> ErasureResult:
     """Erase what is held of a unit or a tenant (``TENANT_CONDITION``), also by judges and replays.
 
     The file is written again, so that nothing is left in free pages. Runs under way keep their unit, so
-    that the same call finds their ends.
+    that the same call finds their ends. ``forget`` is given the ids of the runs before their rows change:
+    one that fails or is cut off is called again.
     """
     condition, values = _person_condition(unit_hashes, tenant)
     reading = False
@@ -144,6 +146,7 @@ def erase_person(
         waiting = int(connection.execute(under_way).fetchone()[0])
         held = left = _count_held(connection)
         if runs and not dry_run:
+            forget({row[0] for row in connection.execute("SELECT run_id FROM temp.erased")})
             for holding in _HELD_OF_PERSON.values():
                 holding.erase(connection)
             _forget_units(connection)
