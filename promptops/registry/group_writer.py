@@ -180,7 +180,7 @@ class GroupJournal:
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         if run.digest not in self._noted:
-            record_prompt_version(self._registry, run, prompt)
+            record_prompt_version(self._registry, run, prompt, self._log)
             self._noted.add(run.digest)
         self._under_way[run.run_id] = run
 

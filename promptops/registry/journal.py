@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from promptops.config.locks import LOCK_TIMEOUT_S, file_lock, lock_attempt
 from promptops.config.registry_location import RegistryLocation, local_file
-from promptops.config.settings import Settings
+from promptops.config.settings import LogSettings, Settings
 from promptops.errors import PromptopsError, Unavailable
 from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
@@ -68,11 +68,11 @@ class RegistryJournal:
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         """Log that a call is about to be made. Raises when that is possible neither here nor beside it."""
-        run = redact_started_run(run, self._log)
+        as_made, run = run, redact_started_run(run, self._log)
         self._under_way[run.run_id] = run
         try:
             registry = self._open()
-            self._record_version(registry, run, prompt)
+            self._record_version(registry, as_made, prompt)
             registry.start(run)
         except PromptopsError as error:
             if self._log.on_error == "fail" or not self._keep(run, None, error):
@@ -107,7 +107,7 @@ class RegistryJournal:
     def _record_version(self, registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:
         """Once for each version, as a program calls the same ones again and again."""
         if not self._knows_version(run):
-            record_prompt_version(registry, run, prompt)
+            record_prompt_version(registry, run, prompt, self._log)
             self._versions.add(_version_of(run))
 
     def _knows_version(self, run: StartedRun) -> bool:
@@ -313,7 +313,12 @@ def _report_spooled(error: PromptopsError, spool: Spool) -> None:
     _LOG.warning(with_hint(error.message, where))
 
 
-def record_prompt_version(registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:
+def record_prompt_version(
+    registry: RegistryDatabase, run: StartedRun, prompt: Prompt, log: LogSettings
+) -> None:
+    """Nothing is kept of a version that a setting of the call has made, where that is to be redacted."""
+    if run.overrides and redact_started_run(run, log).overrides != run.overrides:
+        return
     save_version(
         registry,
         run.prompt,

@@ -21,6 +21,7 @@ Row = TypeVar("Row", StartedRun, FinishedRun)
 NOT_KEPT = {"failed": 1}
 """What is counted where a text could not be looked at."""
 
+_PARAMETER = "parameters."  # before the name of one that was set for a call
 _LOG = PackageLogger("promptops.registry")
 _OWN_KEYS = ("model", "started_at", "latency_ms")  # of an attempt
 
@@ -104,6 +105,7 @@ def _start_without(run: StartedRun, redactor: "Redactor") -> StartedRun:
     fallback = run.fallback and redactor.text(run.fallback, beside)
     if beside:
         run = replace(run, metadata=metadata, fallback=fallback)
+    run = _set_without(run, redactor, found)
     if not found:
         return run
     stands_for = redacted_hash(run.digest, inputs)
@@ -116,11 +118,27 @@ def _start_without(run: StartedRun, redactor: "Redactor") -> StartedRun:
     )
 
 
+def _set_without(run: StartedRun, redactor: "Redactor", found: "Counts") -> StartedRun:
+    """What was set for this call alone, such as a ``user``; the rest are parameters of a version."""
+    if not run.overrides:
+        return run
+    overrides = {
+        key: redactor.value(value, found) if key.startswith(_PARAMETER) else value
+        for key, value in run.overrides.items()
+    }
+    if overrides == run.overrides:
+        return run
+    return replace(run, overrides=overrides, parameters=redactor.value(run.parameters, {}))
+
+
 def _start_without_texts(run: StartedRun) -> StartedRun:
     from promptops.privacy.redactor import redacted_hash
 
     nothing = redacted_hash(run.digest, run.run_id)
     run = replace(run, inputs=None, inputs_hash=None, metadata={}, messages_hash=nothing)
+    if set_here := {key for key in run.overrides if key.startswith(_PARAMETER)}:
+        overrides = {key: value for key, value in run.overrides.items() if key not in set_here}
+        run = replace(run, overrides=overrides, parameters={})
     return replace(run, fallback=run.fallback and "not kept", redacted_inputs=NOT_KEPT)
 
 

@@ -100,6 +100,26 @@ def test_no_verb_writes_it_to_any_file(cli: Cli, project: Repo, outside: Path) -
     assert all(f"[{kind}]" in shown for kind in PLANTED)
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_is_set_for_one_call_is_redacted_with_the_version_that_it_makes(
+    broken: bool, cli: Cli, project: Repo, provider: Provider, outside: Path
+) -> None:
+    settings = ["--set", f"parameters.user={SENTENCE}", "--set", f"parameters.stop={json.dumps([SENTENCE])}"]
+    if broken:
+        project.write("own/redactors.py", "def animals(text):\n    raise ValueError\n")
+    (outside / "in.jsonl").write_text('{"inputs": {"question": "what"}}\n')
+    cli("run", "ask@HEAD", "-i", "question=why", *settings)
+    cli("batch", "ask@HEAD", str(outside / "in.jsonl"), *settings)
+    assert [request.body["user"] for request in provider.requests] == [SENTENCE] * 2  # as it is to be sent
+    assert leaks(project) == {}
+    with open_log(project.path) as log:
+        kept = log.execute(
+            "SELECT parameters, redacted_inputs FROM run_texts JOIN runs USING (seq)"
+        ).fetchall()
+    assert len(kept) == 2
+    assert all(counts and ("[email]" in parameters) != broken for parameters, counts in kept)
+
+
 def test_without_the_setting_it_is_in_the_log(cli: Cli, project: Repo) -> None:
     project.write("promptops.yaml", "")
     cli("run", "ask", "-i", f"question={SENTENCE} 0")
