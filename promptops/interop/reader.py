@@ -88,7 +88,7 @@ class SourceFolder:
         )
 
     def yaml(self, path: str) -> Document:
-        return parse_yaml(self.read(path), self.shown(path), merge_keys=True)
+        return _yaml(self.read(path), self.shown(path))
 
     def json(self, path: str) -> Any:
         return parse_source_json(self.text(path), self.shown(path))
@@ -132,10 +132,15 @@ class SourceFile:
         return self.folder.text(self.name)
 
     def yaml(self) -> Document:
-        return parse_yaml(self.data, self.shown, merge_keys=True)
+        return _yaml(self.data, self.shown)
 
     def json(self) -> Any:
         return parse_source_json(self.text(), self.shown)
+
+
+def _yaml(data: bytes, shown: str) -> Document:
+    """Also with a byte order mark and in UTF-16, as Windows writes it."""
+    return parse_yaml(decode_input(data, shown).encode(), shown, merge_keys=True)
 
 
 def _open_waiting_for_nobody(path: str, flags: int) -> int:

@@ -163,3 +163,27 @@ def test_keys_that_nobody_mentions_are_reported_and_kept_without_secrets() -> No
     assert root.where == "some.yaml"
     key = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
     assert without_secrets((), {"x": [f"use {key}"]}) == {"x": ["(left out)"]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize(
+    ("source", "name", "text"),
+    [
+        ("promptfoo", "promptfooconfig.yaml", "prompts: ['Grüße {{x}}']\nproviders: ['openai:chat:m']\n"),
+        (
+            "prompt-yml",
+            "a.prompt.yml",
+            "model: openai/m\nmessages:\n- {role: user, content: 'Grüße {{x}}'}\n",
+        ),
+        ("llm", "a.yaml", "model: m\nprompt: Grüße $x\n"),
+        ("prompty", "a.prompty", "---\nname: a\nmodel: m\n---\nuser:\nGrüße {{x}}\n"),
+        ("dotprompt", "a.prompt", "---\nmodel: googleai/m\n---\nGrüße {{x}}\n"),
+    ],
+)
+def test_files_as_windows_writes_them(
+    source: str, name: str, text: str, encoding: str, repo: Repo, cli: Cli
+) -> None:
+    (repo.path / name).write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    done = cli("import", source, name, "--to", "in")
+    (prompt,) = (file for file in repo.path.glob("prompts/in/*.yaml"))
+    assert "Grüße {{" in prompt.read_text("utf-8"), done.err
