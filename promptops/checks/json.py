@@ -8,7 +8,7 @@ from typing import Any
 from promptops.checks.json_path import find_values, jsonpath_problem
 from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, to_text, truncate_line
 from promptops.errors import Invalid
-from promptops.prompt.canonical_json import canonical_json, compact_json, json_text
+from promptops.prompt.canonical_json import canonical_json, compact_json
 from promptops.prompt.json_schema import explain_schema_error, format_path, validator_for
 from promptops.providers.json_body import MAX_DEPTH, is_deeper
 
@@ -93,7 +93,7 @@ def json_path(subject: CheckSubject, wanted: str | Mapping[str, Any]) -> CheckVe
 
 
 def _mismatch(value: Any, demand: Mapping[str, Any]) -> str:
-    shown = truncate_line(compact_json(value))
+    shown = truncate_line(answer_json(value))
     if "equals" in demand and not _same(value, demand["equals"]):
         return f"expected {truncate_line(to_text(demand['equals']))}, got {shown}"
     if "one_of" in demand and not any(_same(value, each) for each in demand["one_of"]):
@@ -104,12 +104,20 @@ def _mismatch(value: Any, demand: Mapping[str, Any]) -> str:
     return ""
 
 
+def answer_json(value: Any) -> str:
+    """Compact JSON of what an answer says, also of numbers that have no canonical form, such as long ids."""
+    try:
+        return compact_json(value)
+    except Invalid:
+        return jsonlib.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 def same_json(value: Any, other: Any) -> bool:
     """Equal as JSON, in whatever order members are written: 1 is 1.0, and neither is true."""
     try:
         return canonical_json(value) == canonical_json(other)
     except Invalid:  # a number that JSON cannot hold exactly
-        return json_text(value) == json_text(other)
+        return answer_json(value) == answer_json(other)
 
 
 def output_equals(output: str, wanted: Any, *, structured: bool = False) -> bool:
@@ -148,11 +156,9 @@ def _same(value: Any, wanted: Any) -> bool:
     if type(value) is type(wanted) or not isinstance(wanted, str):
         return same_json(value, wanted)
     if not isinstance(value, dict | list):
-        return compact_json(value) == wanted.strip()
+        return answer_json(value) == wanted.strip()
     try:
-        return canonical_json(value) == canonical_json(
-            parse_json(wanted)
-        )  # in whatever order members are written
+        return same_json(value, parse_json(wanted))
     except ValueError:
         return False
 

@@ -402,3 +402,23 @@ def test_values_stand_in_texts_as_json() -> None:
         inputs={"ok": True, "nothing": None, "order": {"a": [1]}},
     )
     assert 'is true, null, {"a":[1]}' in found.message
+
+
+LONG_ID = 1234567890123456789  # beyond 2**53, as many services number things
+
+
+@pytest.mark.parametrize(
+    ("check", "passed"),
+    [
+        (Check("c", "json_path", {"path": "$.id", "equals": LONG_ID}), True),
+        (Check("c", "json_path", {"path": "$.id", "equals": str(LONG_ID)}), True),
+        (Check("c", "json_path", {"path": "$.id", "equals": LONG_ID - 1}), False),
+        (Check("c", "json_path", {"path": "$.id", "one_of": [1, "x"]}), False),
+        (Check("c", "json_path", "$.id"), True),
+        (Check("c", "equals", {"id": LONG_ID, "much": 0}), False),
+    ],
+)
+def test_a_long_id_of_an_answer_is_compared_digit_by_digit(check: Check, passed: bool) -> None:
+    subject = CheckSubject(output=f'{{"much": 1e999, "id": {LONG_ID}}}')
+    (found,) = run_checks(compile_checks([check], "p.yaml"), subject)
+    assert (found.error, found.passed) == (False, passed), found

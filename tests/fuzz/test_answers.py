@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, Any] = {
     "json": None,
     "json_schema": SCHEMA,
     "json_path": {"path": "$.a", "equals": {"a": 1}, "schema": SCHEMA},
+    "equals": {"a": 12345678901234567890},
     "tool_calls": {"names": ["f"], "arguments": {"f": {"a": 1}}, "schemas": {"f": SCHEMA}},
 }
 CHECKS = compile_checks([Check(kind, kind, argument) for kind, argument in ARGUMENTS.items()], "p.yaml")
@@ -32,6 +33,7 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{
 @given(text=TEXTS, call=damaged_data([CALL]), arguments=TEXTS)
 @example(text="[" * 300 + "]" * 300, call=CALL, arguments="[" * 100_000)
 @example(text="{}", call={"type": []}, arguments="")
+@example(text='{"a": 12345678901234567890}', call=CALL, arguments='{"a": [9007199254740992, 1e999]}')
 @fuzz_settings(60)
 def test_an_answer_passes_checks_or_does_not(text: str, call: Any, arguments: str) -> None:
     deep = {**CALL, "function": {"name": "f", "arguments": arguments}}
