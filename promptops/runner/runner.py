@@ -157,7 +157,7 @@ class Runner:
         )
         if prepared.is_reviewed and not called:
             raise Invalid(
-                f"a person releases the answers of {prompt.name}: no client of one's own can make the call",
+                f"a person releases the answers of {prompt.name}, so your own client cannot make the call",
                 hint="run it through promptops, or leave out `review: required`",
             )
         return prepared

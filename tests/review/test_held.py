@@ -51,7 +51,7 @@ def test_run_ends_with_3_and_prints_no_answer(cli: Cli, held: Repo) -> None:
     done = cli("run", "greet:production", "-i", "name=Ada", "--no-log")
     assert (done.code, "cannot release an answer that is not logged" in done.err) == (4, True)
     done = cli("run", "greet:production", "-i", "name=Ada", "--prepare")
-    assert (done.code, "no client of one's own" in done.err) == (4, True)
+    assert (done.code, "your own client cannot" in done.err) == (4, True)
 
 
 def test_batch_writes_no_held_answer(cli: Cli, held: Repo) -> None:
@@ -90,7 +90,7 @@ def test_an_application_gets_the_answer_once_it_is_released(held: Repo) -> None:
         assert (free.held, free.text) == (False, SECRET)
         with pytest.raises(Invalid, match="never held"):
             workspace.released_answer(free.id)
-        with pytest.raises(Invalid, match="no client of one's own"):
+        with pytest.raises(Invalid, match="your own client cannot"):
             workspace.prepare("greet:production", {"name": "Ada"})
 
 
