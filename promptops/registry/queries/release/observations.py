@@ -5,8 +5,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
+from itertools import chain, repeat
+from operator import getitem
 from typing import Any
 
 from promptops.dataclass import dataclass
@@ -108,7 +108,10 @@ def count_new_units(rows: Sequence[LogRow]) -> int:
 
 def column(rows: Sequence[Any], name: str) -> list[Any]:
     """One column of rows of the log."""
-    return list(map(itemgetter(rows[0].keys().index(name)), rows)) if rows else []
+    if not rows:
+        return []
+    read = tuple.__getitem__ if isinstance(rows[0], tuple) else getitem  # the row's own asks for names first
+    return list(map(read, rows, repeat(rows[0].keys().index(name))))
 
 
 def calls_before(
