@@ -250,6 +250,7 @@ def _isolated_environment(
     monkeypatch.setenv("PROMPTOPS_REGISTRY", "")
     monkeypatch.delenv("PROMPTOPS_REGISTRY")  # that `--registry` sets goes with the test
     monkeypatch.setattr("promptops.redaction._sent", {})  # keys of other tests are none of this one
+    monkeypatch.setattr("promptops.config.clock._behind_s", 0.0)  # nor is the clock of another's server
     monkeypatch.setenv("PROMPTOPS_TODAY", "2026-12-01")  # models of the tests retire later
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))

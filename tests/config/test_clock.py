@@ -1,17 +1,10 @@
 """The clock that moments are logged by: this host's, or that of the server that keeps the log."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from promptops.config.clock import follow_clock, utc_moment, utc_now, utc_seconds
-
-
-@pytest.fixture(autouse=True)
-def _own_clock() -> Iterator[None]:
-    yield
-    follow_clock(0.0, 0.0, 0.0)
 
 
 def ahead() -> float:
