@@ -1,9 +1,10 @@
 """What guards do with an input or an answer: each looks, and acts where its check does not pass."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from promptops.checks import (
     CHECK_KINDS,
@@ -25,8 +26,11 @@ from promptops.registry import CheckResult, GuardDecision, GuardDeed
 GRADED_SECONDS = 10.0  # that a guard waits for a model
 PYTHON_SECONDS = 2.0  # and for a function of the project
 _NOWHERE = "what it found is not in a place that can be redacted"
+_AGAIN = "what is left of the text holds it again and again"
+_MAX_ROUNDS = 20
 _IN_TOOL = "what it found is in a tool of the caller, where nothing is redacted"
 Tools = Sequence[Mapping[str, Any]]
+T = TypeVar("T")
 _DEEDS: Mapping[str, GuardDeed] = {
     "block": "blocked",
     "redact": "redacted",
@@ -75,13 +79,13 @@ def guard_inputs(
         if blocked is not None:
             if each.guard.do == "redact":
                 _, spans = _looked_at(each, _input_subject(each, inputs))
-                inputs = _redacted_inputs(each, inputs, spans) if spans else inputs
+                inputs, _ = _without_spans(each, inputs, spans, *_of_inputs(each))
             continue
         clock = time.perf_counter()
         subject = _input_subject(each, inputs)
         result, spans = _looked_at(each, subject)
-        if spans:
-            inputs = _redacted_inputs(each, inputs, spans)
+        inputs, gone = _without_spans(each, inputs, spans, *_of_inputs(each))
+        result = result if gone else replace(result, error=True, message=_AGAIN)
         result = _with_tools(each, inputs, tools, result)
         decisions.append(_decision(each.guard, result, clock))
         if decisions[-1].did == "blocked":
@@ -155,16 +159,53 @@ def _look_at_answer(
     if compiled.forbids and answer.is_structured:
         result, spans = _looked_at(compiled, replace(subject, output=answer.texts))
         if spans:
-            changed = answer.replaced(_replacement(compiled, spans))
+            changed, gone = _without_spans(
+                compiled,
+                answer,
+                spans,
+                lambda answer: replace(subject, output=answer.texts),
+                lambda answer, spans: answer.replaced(_replacement(compiled, spans)),
+            )
+            result = result if gone else replace(result, error=True, message=_AGAIN)
             return replace(found, answer=changed), _decision(compiled.guard, result, clock)
     if result is None or result.passed:
         result, spans = _looked_at(compiled, _answer_subject(compiled, subject, answer))
         if spans and answer.tool_calls:  # it stands in the name of a tool
             result = replace(result, error=True, message=_NOWHERE)
         elif spans:
-            text = _replacement(compiled, spans).part(answer.text)
+            text, gone = _without_spans(
+                compiled,
+                answer.text,
+                spans,
+                lambda text: replace(subject, output=text),
+                lambda text, spans: _replacement(compiled, spans).part(text),
+            )
+            result = result if gone else replace(result, error=True, message=_AGAIN)
             found = replace(found, answer=AnswerTexts(text, answer.tool_calls, compiled.fields))
     return found, _decision(compiled.guard, result, clock)
+
+
+def _without_spans(
+    compiled: CompiledGuard,
+    value: T,
+    spans: Sequence[Any],
+    seen: Callable[[T], CheckSubject],
+    redacted: Callable[[T, Sequence[Any]], T],
+) -> tuple[T, bool]:
+    """A value without what was found, and whether nothing more is.
+
+    Where nothing takes its place, what stood on its two sides may be such a thing together.
+    """
+    for _ in range(_MAX_ROUNDS):
+        if not spans:
+            return value, True
+        value = redacted(value, spans)
+        if not compiled.joins_what_is_left:
+            return value, True
+        result, spans = _looked_at(compiled, seen(value))
+        if result.error:
+            return value, False
+    return value, False
 
 
 def _looked_at(compiled: CompiledGuard, subject: CheckSubject) -> tuple[CheckResult, Sequence[Any]]:
@@ -282,6 +323,10 @@ def _seen(compiled: CompiledGuard, inputs: Mapping[str, Any]) -> Sequence[str]:
         for name in compiled.guard.inputs or inputs
         if name in inputs and not (name in compiled.pictures and is_picture(inputs[name]))
     ]
+
+
+def _of_inputs(compiled: CompiledGuard) -> tuple[Callable[..., CheckSubject], Callable[..., Any]]:
+    return partial(_input_subject, compiled), partial(_redacted_inputs, compiled)
 
 
 def _redacted_inputs(

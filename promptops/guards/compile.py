@@ -40,6 +40,11 @@ class CompiledGuard:
         return self.forbids and not self.guard.inputs
 
     @property
+    def joins_what_is_left(self) -> bool:
+        """Whether nothing takes the place of what it redacts."""
+        return self.guard.do == "redact" and self.guard.replacement == ""
+
+    @property
     def calls_function(self) -> bool:
         """Whether it is code of the project, of which nobody knows how long it takes."""
         return self.guard.check.kind == "python"
@@ -50,7 +55,8 @@ class CompiledGuard:
         if self.guard.do == "flag":
             return False  # it is told of the answer once that has been sent
         unfinished = CHECK_KINDS[self.guard.check.kind].unfinished_from
-        return self.guard.do in ("retry", "replace") or unfinished is None or not self.finds_spans
+        whole = self.guard.do in ("retry", "replace") or self.joins_what_is_left
+        return whole or unfinished is None or not self.finds_spans
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,35 @@ def test_a_text_that_is_json_is_redacted_and_stays_json() -> None:
     assert answered(ZEBRA, '"a zebra" she said', do="redact").answer.text == '"a [not_contains]" she said'
 
 
+def nested(times: int) -> str:
+    words = "zebra"
+    for _ in range(times):
+        words = f"ze{words}bra"
+    return words
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [f"a {nested(3)}", f'{{"a": "{nested(3)}"}}', f'```json\n{{"a": "ze{escaped("zebra")}bra"}}\n```'],
+)
+def test_what_is_left_of_a_redacted_text_is_looked_at_again(answer: str) -> None:
+    """Where nothing takes the place of what is found, its two sides may be it together."""
+    guard = {"on": "output", "check": ZEBRA, "do": "redact", "with": ""}
+    guards = compile_guards(load_text(minimal(guards=[guard])))
+    assert guards.needs_whole_answer
+    found = asyncio.run(
+        guard_answer(guards.outputs, CheckSubject(output=""), AnswerTexts(answer, [], guards.fields), None)
+    )
+    assert (deed(found), found.decisions[0].error, "zebra" in found.answer.text) == ("redacted", False, False)
+
+
+@pytest.mark.parametrize(("times", "did"), [(3, "redacted"), (30, "blocked")])
+def test_an_input_is_looked_at_again_too_within_bounds(times: int, did: str) -> None:
+    guard = {"on": "input", "check": ZEBRA, "do": "redact", "with": ""}
+    seen = guard_inputs(compile_guards(load_text(minimal(guards=[guard]))).inputs, {"a": nested(times)})
+    assert (seen.decisions[0].did, "zebra" in seen.inputs["a"]) == (did, did == "blocked")
+
+
 def test_a_name_of_a_tool_is_found_beside_a_text_and_cannot_be_redacted() -> None:
     found = answered(ZEBRA, "so", call({}, name="zebra"), do="redact")
     assert (deed(found), found.decisions[0].error) == ("blocked", True)
