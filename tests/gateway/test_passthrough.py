@@ -172,7 +172,7 @@ def test_by_default_no_model_is_called_without_a_prompt(cli: Cli, live: Repo, pr
         ({"max_completion_tokens": "9"}, "`max_completion_tokens` must be"),
         ({"messages": [{"role": "x", "content": "Hi"}]}, "messages"),
         ({"messages": []}, "`messages`"),
-        ({"tools": [{"type": "web_search"}]}, "no function"),
+        ({"tools": [{"type": "web_search"}]}, "not a function"),
         ({"logprobs": True}, "`logprobs` asks"),
         ({"metadata": {"inputs": "x" * 100_000}}, "of 100,000 characters"),
     ],
