@@ -50,6 +50,9 @@ _FILTER = frozenset(
         "ResponsibleAIPolicyViolation",
         "data_inspection_failed",  # DashScope
         "DataInspectionFailed",
+        "1026",  # MiniMax: of what was sent, and of the answer
+        "1027",
+        "1301",  # Zhipu
     }
 )
 _TOO_LONG = frozenset(
@@ -127,7 +130,7 @@ def error_codes(payload: Any) -> set[str]:
     error = _error(payload)
     inner = error.get("innererror")
     found = [error.get("code"), error.get("type"), inner.get("code") if isinstance(inner, Mapping) else None]
-    return {code for code in found if isinstance(code, str)}
+    return {str(code) for code in found if isinstance(code, str | int)}
 
 
 def provider_message(payload: Any) -> str:

@@ -317,6 +317,8 @@ def test_a_stream_that_is_not_answered_with_a_stream() -> None:
             5,
         ),
         (status(400, "Content Exists Risk"), "content_filter", 5),  # DeepSeek
+        (status(400, "unsafe", code="1301"), "content_filter", 5),  # Zhipu
+        (as_json({"base_resp": {"status_code": 1026, "status_msg": "x"}}), "content_filter", 5),  # MiniMax
         (status(400, "x", code="data_inspection_failed"), "content_filter", 5),  # DashScope
         (status(400, "Your request was rejected as a result of our safety system."), "content_filter", 5),
         (status(401), "authentication", 4),
