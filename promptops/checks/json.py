@@ -8,7 +8,7 @@ from typing import Any
 from promptops.checks.json_path import find_values, jsonpath_problem
 from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, to_text, truncate_line
 from promptops.errors import Invalid
-from promptops.prompt.canonical_json import canonical_json, compact_json
+from promptops.prompt.canonical_json import answer_json, compact_json, same_json
 from promptops.prompt.json_schema import explain_schema_error, format_path, validator_for
 from promptops.providers.json_body import MAX_DEPTH, is_deeper
 
@@ -102,22 +102,6 @@ def _mismatch(value: Any, demand: Mapping[str, Any]) -> str:
         found = next(validator_for(compact_json(demand["schema"])).iter_errors(value), None)
         return explain_schema_error(found, "it") if found else ""
     return ""
-
-
-def answer_json(value: Any) -> str:
-    """Compact JSON of what an answer says, also of numbers that have no canonical form, such as long ids."""
-    try:
-        return compact_json(value)
-    except Invalid:
-        return jsonlib.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-def same_json(value: Any, other: Any) -> bool:
-    """Equal as JSON, in whatever order members are written: 1 is 1.0, and neither is true."""
-    try:
-        return canonical_json(value) == canonical_json(other)
-    except Invalid:  # a number that JSON cannot hold exactly
-        return answer_json(value) == answer_json(other)
 
 
 def output_equals(output: str, wanted: Any, *, structured: bool = False) -> bool:

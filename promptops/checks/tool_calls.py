@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from promptops.checks.guard_arguments import TOOL_CALLS_SCHEMA
-from promptops.checks.json import answer_json, parse_json, same_json, schema_mismatch
+from promptops.checks.json import parse_json, schema_mismatch
 from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, truncate_line
 from promptops.prompt import Prompt
-from promptops.prompt.canonical_json import json_text
+from promptops.prompt.canonical_json import answer_json, json_text, same_json
 from promptops.prompt.cases import expected_json
 from promptops.prompt.json_schema import (
     explain_schema_error,

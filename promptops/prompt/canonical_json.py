@@ -40,6 +40,22 @@ def compact_json(value: Any) -> str:
     return canonical_json(value).decode()
 
 
+def answer_json(value: Any) -> str:
+    """Compact JSON of what a model says, also of numbers that have no canonical form, such as long ids."""
+    try:
+        return compact_json(value)
+    except Invalid:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def same_json(value: Any, other: Any) -> bool:
+    """Equal as JSON, in whatever order members are written: 1 is 1.0, and neither is true."""
+    try:
+        return canonical_json(value) == canonical_json(other)
+    except Invalid:  # a number that JSON cannot hold exactly
+        return answer_json(value) == answer_json(other)
+
+
 def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     """A value as people and models read it: compact JSON, letters and numbers as they were given."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)

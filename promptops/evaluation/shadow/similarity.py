@@ -1,6 +1,5 @@
 """How alike two outputs are: to the letter, normalised, as JSON and by their words, and by their vectors."""
 
-import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from dataclasses import field
 from statistics import fmean
 from typing import Any
 
+from promptops.checks.json import parse_json
 from promptops.checks.similarity import rouge_2
 from promptops.dataclass import dataclass
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
@@ -143,8 +143,8 @@ def _parse_json(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return _NOT_JSON
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return _NOT_JSON
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from promptops.dataclass import dataclass
 from promptops.escapes import shorten
-from promptops.prompt.canonical_json import canonical_json
+from promptops.prompt.canonical_json import same_json
 from promptops.prompt.json_schema import format_path
 
 _MAX_LENGTH = 60
@@ -56,7 +56,7 @@ def is_same_json(old: Any, new: Any) -> bool:
     """Equality of JSON values, where true is not 1."""
     if old is MISSING or new is MISSING:
         return old is new
-    return canonical_json(old) == canonical_json(new)
+    return same_json(old, new)
 
 
 def format_value(value: Any) -> str:
