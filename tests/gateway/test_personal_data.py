@@ -100,7 +100,7 @@ def test_runs_that_wait_beside_the_registry_hold_none(project: Repo) -> None:
     with running_gateway(project.path) as client, locked(project.path):
         for number in range(3):
             asked(client, number)
-        assert list(project.path.glob("registry.db-spool/*.json"))
+        assert list(project.path.glob("registry.db*-spool/*.json"))
         assert leaks(project) == {}
 
 

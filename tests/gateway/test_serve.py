@@ -165,6 +165,7 @@ def test_workers_that_cannot_start_end_all(live: Repo) -> None:
     assert registry in done.stderr
 
 
+@pytest.mark.sqlite
 def test_a_bundle_is_served_where_there_is_no_git(
     cli: Cli, live: Repo, provider: Provider, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase, copy_registry, get_run
 from promptops.registry.postgres.months import SPAN
 from promptops.release.context import open_release_context
-from promptops.release.status import status_of
+from promptops.release.status import statuses_of
 from support.front_door import Cli, Repo
 from support.greet_releases import QUICK, go_live, ok, told
 from support.greet_traffic import TARGET, traffic
@@ -133,7 +133,7 @@ def test_whoever_may_only_read_sees_what_others_see(
     (found,) = told(cli, "status")
     assert (found["findings"], found["exposure"]) == (status["findings"], status["exposure"])
     with open_release_context(current_settings(), now=time.time(), local=True) as context:
-        watched = status_of(context, TARGET, recompute=True)
+        (watched,) = statuses_of(context, [TARGET], recompute=True)
     assert watched.findings
     assert watched.findings.calls == (40 if session == "standby" else 160)
     refused = cli("keys", "new", "acme")
