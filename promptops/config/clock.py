@@ -13,7 +13,8 @@ from promptops.errors import Invalid
 from promptops.escapes import shorten
 
 TODAY_VARIABLE = "PROMPTOPS_TODAY"
-_FORM = "%Y-%m-%dT%H:%M:%S"
+_FORM = "-%m-%dT%H:%M:%S"  # behind the year, which strftime does not fill up with zeros
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_800  # the years 1 to 9999, which ISO dates have
 _TOLERATED_S = 1.0  # as little as that hosts may differ by; else moments would jitter with the network
 _behind_s = 0.0  # what this host's clock is behind that of the server
 
@@ -47,12 +48,13 @@ def utc_text(seconds: float) -> str:
 @lru_cache(maxsize=4)
 def _whole_second(seconds: int) -> str:
     """Many moments of a busy log lie in one second."""
-    return time.strftime(_FORM, time.gmtime(seconds))
+    moment = time.gmtime(seconds)
+    return f"{moment.tm_year:04d}{time.strftime(_FORM, moment)}"
 
 
 def format_timestamp(seconds: float) -> str:
     """``2026-11-02T09:14:00Z``: to the second, as git and the state branch hold moments."""
-    return f"{time.strftime(_FORM, time.gmtime(seconds // 1))}Z"
+    return f"{_whole_second(int(seconds // 1))}Z"
 
 
 def local_day() -> date:
@@ -68,4 +70,7 @@ def local_day() -> date:
 def utc_seconds(text: str) -> float:
     """The other way round, from any ISO date or time; one without a zone is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not _FIRST_S <= seconds < _LAST_S:
+        raise ValueError(f"{text} is not within the years 1 to 9999 in UTC")
+    return seconds

@@ -4,7 +4,14 @@ import time
 
 import pytest
 
-from promptops.config.clock import follow_clock, utc_moment, utc_now, utc_seconds
+from promptops.config.clock import (
+    follow_clock,
+    format_timestamp,
+    utc_moment,
+    utc_now,
+    utc_seconds,
+    utc_text,
+)
 
 
 def ahead() -> float:
@@ -30,3 +37,16 @@ def test_a_clock_that_was_set_right_is_followed_no_longer() -> None:
     follow_clock(1_090.0, 1_000.0, 1_000.0)
     follow_clock(1_000.1, 1_000.0, 1_000.0)
     assert ahead() == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("year", ["0001", "0300", "0999", "1970", "9999"])
+def test_texts_of_any_year_sort_as_time_does(year: str) -> None:
+    moment = f"{year}-01-01T00:00:00"
+    assert utc_text(utc_seconds(moment)) == f"{moment}.000Z"
+    assert format_timestamp(utc_seconds(moment)) == f"{moment}Z"
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_of_no_year_that_iso_dates_have_is_refused(moment: str) -> None:
+    with pytest.raises(ValueError, match="years 1 to 9999"):
+        utc_seconds(moment)

@@ -76,3 +76,10 @@ def test_nothing_was_called(pages: PageClient) -> None:
     answer = pages.get("/ui/trends")
     assert answer.status == 200
     assert "No calls in this time" in answer.html
+
+
+@pytest.mark.parametrize(("since", "status"), [("0001-01-01", 200), ("0001-01-01T00:00%2B14:00", 400)])
+def test_the_first_year_is_a_date_and_what_lies_before_is_none(
+    pages: PageClient, since: str, status: int
+) -> None:
+    assert pages.get(f"/ui/trends?since={since}").status == status
