@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptops.config.settings import Settings, find_settings
-from promptops.monitoring.alerts import places
+from promptops.monitoring.alerts import destinations
 from promptops.monitoring.alerts.notice import Notice
 from promptops.monitoring.alerts.notify import NotifyReport, notify
 from promptops.registry import RegistryDatabase, lease_delivery, open_alert
@@ -180,7 +180,7 @@ HOSTILE = (
 def test_what_is_written_in_an_alert_mentions_nobody_and_links_nowhere(repo: Repo, hook: Provider) -> None:
     payload = {"event": "opened", **Notice.of("k", "release", HOSTILE, HOSTILE).to_json()}
     url = f"http://127.0.0.1:{hook.port}"
-    places.Slack("slack", url).send(payload, None)
+    destinations.Slack("slack", url).send(payload, None)
     said = posts(hook)[0]["text"]
     assert said.count("\n") == 1  # one line each
     for active in ("@everyone", "@ada", "<!", "](", "://", "www."):
@@ -188,7 +188,7 @@ def test_what_is_written_in_an_alert_mentions_nobody_and_links_nowhere(repo: Rep
     payload["details"] = {"reason": HOSTILE, "long": "x" * 100_000}
     payload["title"] = "é" * 1_000
     hook.script = as_json({"number": 1})
-    places.GitHubIssue("github", url, "a/b", "t").send(payload, None)
+    destinations.GitHubIssue("github", url, "a/b", "t").send(payload, None)
     issue = posts(hook)[1]
     assert len(issue["title"]) <= 256
     assert len(issue["body"]) < 65_536
@@ -227,7 +227,7 @@ def test_keys_and_addresses_are_in_no_alert(
 def test_commands_end_in_time_whatever_they_do(
     script: str, problem: str, repo: Repo, hook: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "_COMMAND_S", 0.5)
+    monkeypatch.setattr(destinations, "_COMMAND_S", 0.5)
     program = repo.write("tell.sh", f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     watch = Watch(repo, hook, "command: [./tell.sh]")
