@@ -96,5 +96,5 @@ def test_all_is_still_a_migration(cli: Cli, farm: Repo) -> None:
 
 def test_rollout_is_still_the_gate_of_a_release(cli: Cli, farm: Repo) -> None:
     done = cli("shadow", "run", "--rollout", "sound:production", "--yes")
-    assert (done.code, "no active canary" in done.err) == (4, True)
+    assert (done.code, "sound has no release on production" in done.err) == (4, True)
     assert "write: promptops release gate sound:production --yes" in done.err
