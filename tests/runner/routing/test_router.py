@@ -317,6 +317,7 @@ class TestBreaker:
             placed = [place.place(at(folder), unit) for unit in units]
             assert {(each.version.version, each.arm, each.rollout) for each in placed} == {("v1", None, None)}
 
+    @pytest.mark.sqlite
     def test_a_registry_that_takes_the_place_of_another_is_looked_at(
         self, folder: GitFolder, serving: Callable[..., Router]
     ) -> None:
