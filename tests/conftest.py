@@ -169,6 +169,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # as a shell leaves it to what a script starts by `&`
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as `nohup` leaves it to all that it starts
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if has_room_in_memory():  # each commit of SQLite waits for a disk
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if config.pluginmanager.hasplugin("_cov"):

@@ -139,10 +139,10 @@ def answers() -> Iterator[RawReply]:
     yield one("object error", {"object": "error", "message": "no GPU", "code": 503}, error="server")
     choice_error = {"error": "upstream failed", "message": {"content": "bil"}}
     yield one("a text as the choice's error", answer(choice=choice_error), error="server", text="bil")
-    for said in ({"code": 1301, "msg": "unsafe"}, {"base_resp": {"status_code": 1008, "status_msg": "no"}}):
-        yield one(f"{[*said]} alone", said, error="server")
+    yield one("a code and msg alone", {"code": 1301, "msg": "unsafe"}, error="content_filter")
+    yield one("base_resp alone", {"base_resp": {"status_code": 1008, "status_msg": "no"}}, error="server")
     failed = {"status_code": 1027, "status_msg": "sensitive"}
-    yield one("base_resp that failed", answer("bil", base_resp=failed), error="server", text="bil")
+    yield one("base_resp of a filter", answer("bil", base_resp=failed), error="content_filter", text="bil")
     yield one("base_resp of none", answer(base_resp={"status_code": 0, "status_msg": ""}), text="billing")
     yield one("a delta", {"choices": [{"delta": {"content": "billing"}}]}, text="billing")
     yield one("a choice of nothing", {"choices": [{"finish_reason": "stop"}]}, error="malformed_reply")

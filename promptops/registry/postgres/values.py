@@ -36,6 +36,8 @@ def bound(values: Iterable[Any]) -> list[Any]:
 def _bound(value: Any) -> Any:
     if isinstance(value, str):
         return value if value.isascii() and "\x00" not in value else without_nuls(value)
+    if isinstance(value, list):
+        return bound(value)
     return int(value) if isinstance(value, bool) else value  # columns of yes and no are numbers
 
 

@@ -208,7 +208,7 @@ class TestPutting:
         repo.commit("Ask somebody else")
         what = ("--version", "HEAD", "--sample", "0.1", "--max-usd", "1")
         done = cli("shadow", "on", "greet:production", *what)
-        assert (done.code, "--max-usd cannot be kept" in done.err) == (4, True), done.err
+        assert (done.code, "--max-usd cannot be enforced" in done.err) == (4, True), done.err
 
 
 class TestFaults:

@@ -28,9 +28,12 @@ import json, sys, time
 from pathlib import Path
 from promptops.config.registry_location import registry_location
 from promptops.registry import LiveShadowKey, RegistryDatabase, finish_job, lease_jobs
-text, folder, who, lease_s, pause_s = sys.argv[1:]
+text, folder, who, lease_s, pause_s, hosts = sys.argv[1:]
 shadowing = LiveShadowKey("greet", "production", "0" * 64)
 with RegistryDatabase.open(registry_location(text, Path(), Path(folder))) as registry:
+    Path(folder, who).touch()
+    while len([*Path(folder).glob("*:1:x")]) < int(hosts):
+        time.sleep(0.001)
     while jobs := lease_jobs(registry, shadowing, who, most=3, seconds=float(lease_s)):
         print(json.dumps([job.id for job in jobs]), flush=True)
         time.sleep(float(pause_s))
@@ -54,9 +57,12 @@ def program(tmp_path: Path) -> Path:
     return file
 
 
-def host(program: Path, registry: RegistryDatabase, who: str, lease_s: float, pause_s: float) -> ForkedPopen:
+def host(
+    program: Path, registry: RegistryDatabase, who: str, lease_s: float, pause_s: float, *, hosts: int = 1
+) -> ForkedPopen:
+    """One that begins where so many are there."""
     place = exact_text(registry.path), str(program.parent)
-    command = [sys.executable, str(program), *place, who, str(lease_s), str(pause_s)]
+    command = [sys.executable, str(program), *place, who, str(lease_s), str(pause_s), str(hosts)]
     return ForkedPopen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -66,7 +72,7 @@ def taken(lines: Sequence[str]) -> list[int]:
 
 @pytest.mark.slow
 def test_hosts_that_drain_at_once_never_do_one_job_twice(filled: RegistryDatabase, program: Path) -> None:
-    hosts = [host(program, filled, f"{name}:1:x", 60, 0.002) for name in ("one", "other", "third")]
+    hosts = [host(program, filled, f"{name}:1:x", 60, 0.002, hosts=3) for name in ("one", "other", "third")]
     shares = [taken(each.communicate(timeout=60)[0].splitlines()) for each in hosts]
     assert Counter(job for share in shares for job in share) == dict.fromkeys(range(1, JOBS + 1), 1)
     assert sum(bool(share) for share in shares) > 1
