@@ -2,12 +2,22 @@
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from promptops.errors import Unavailable
 from promptops.registry.postgres.months import Month, drop_month, past_months
 
+_READERS_S, _POLL_S = 10.0, 0.1
+# Transactions, in any table of the database, that began before this number was drawn: what they might still
+# read is kept by a rewrite.
+_NUMBER = "SELECT CAST(txid_current() % 4294967296 AS text)"
+_EARLIER = (
+    "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid() AND backend_type = 'client backend' "
+    "AND age(backend_xmin) > age(CAST(CAST(? AS text) AS xid)))"
+)
 _TEXTS = ("run_texts", "run_search")
 _OF_RUNS = {  # in this order
     "run_texts": "seq",
@@ -44,13 +54,23 @@ class PostgresSpace:
 
     def rewrite(self, registry: Any) -> bool:
         """Write the tables of runs again; True where others keep one from it."""
-        waiting = False
+        waiting = not self._outlasts_readers(registry)
         for table in (*_OF_RUNS, "jobs", "review_labels", "batches"):
             try:
                 registry.command(f"VACUUM FULL {table}")
             except Unavailable:
                 waiting = True
         return waiting
+
+    def _outlasts_readers(self, registry: Any) -> bool:
+        """Wait for transactions that began earlier; False where one goes on for longer."""
+        number = registry.read_one(_NUMBER)
+        deadline = time.monotonic() + _READERS_S
+        while registry.read_one(_EARLIER, (number,)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
+        return True
 
     def erase_overwrites(self, registry: Any) -> None:
         """It cannot: the old rows are in the table until the server has cleaned it."""

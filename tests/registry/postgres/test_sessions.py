@@ -11,10 +11,10 @@ import pytest
 from promptops import Workspace
 from promptops.config.registry_location import PostgresLocation, postgres_location
 from promptops.errors import Invalid, Unavailable
-from promptops.registry import RegistryDatabase, copy_registry, get_run
+from promptops.registry import RegistryDatabase, copy_registry, erase_person, get_run
 from support.front_door import Repo
 from support.logged_runs import a_run, an_end
-from support.postgres import new_registry, with_settings
+from support.postgres import new_registry, stored_bytes, with_settings
 from support.postgres_wires import SharedSession
 from support.provider import Provider
 from support.workspace_clients import until
@@ -200,3 +200,24 @@ def test_a_session_that_clients_have_in_turn_is_refused(url: str, tmp_path: Path
     with SharedSession(url, reset=True) as pooler:  # as with ``pool_mode = session``
         for _ in range(2):
             RegistryDatabase.open(postgres_location(pooler.url, tmp_path)).close()
+
+
+def test_an_erasure_waits_for_whoever_reads_an_earlier_moment(location: NewLocation, url: str) -> None:
+    """What a transaction may still read is kept by a rewrite of its tables, also where it reads others."""
+    secret = "the quiet quokka"
+    with (
+        RegistryDatabase.open(location()) as registry,
+        psycopg.connect(url) as reader,
+        ThreadPoolExecutor() as threads,
+    ):
+        run = a_run(inputs={"ticket": secret}, metadata={"tenant": "acme"})
+        registry.record([(run, an_end(output=secret))])
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1")
+        erasing = threads.submit(erase_person, registry, tenant="acme")
+        with pytest.raises(TimeoutError):
+            erasing.result(timeout=1)
+        assert secret.encode() in stored_bytes(url)
+        reader.rollback()
+        assert erasing.result(timeout=20).waiting is False
+    assert secret.encode() not in stored_bytes(url)
