@@ -25,7 +25,8 @@ def read_new_cases(
         raise Invalid(f"{name}: cases are taken from .csv, .tsv or .jsonl files", hint="rename the file")
     validator, problems, cases = CaseValidator(prompt), LineProblems(name), []
     rows = 0
-    for rows, (where, parse) in enumerate(read_case_rows(name, lines, prompt.inputs), 1):  # noqa: B007
+    found = read_case_rows(name, lines, prompt.inputs)
+    for rows, (where, parse) in enumerate(found, 1):  # noqa: B007 - the last one is their number
         try:
             cases.append(_new_case(prompt, validator, where, parse(), tags))
         except Invalid as error:

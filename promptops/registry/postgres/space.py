@@ -87,9 +87,8 @@ class PostgresSpace:
         self, connection: Any, runs: str, values: Sequence[Any], numbers: Month, *, texts: bool
     ) -> None:
         for table, column in _OF_RUNS.items():
-            if (
-                texts or table not in _TEXTS
-            ):  # between: both are read in order, and no index is asked for each
+            if texts or table not in _TEXTS:
+                # BETWEEN has both sides read in order, and no index is asked for each row
                 chosen = f"{column} BETWEEN ? AND ? AND {column} IN ({runs})"
                 connection.execute(f"DELETE FROM {table} WHERE {chosen}", (*numbers, *values))
 
